@@ -1,0 +1,224 @@
+//! One call of a handler, from admission to outcome.
+//!
+//! Guarantees: a call runs in an instance of its own, on the guest threads, and
+//! ends by its deadline or within a tick of its cancellation even while the
+//! guest spins; whatever a guest does, and even if a host function panics, ends
+//! in an [`Outcome`]; the reply's pieces arrive in order, all those sent before
+//! the end included.
+//!
+//! When the outcome is known, everything of the call is already gone: its
+//! instance, its admission units, its hold on the generation.
+
+mod outcome;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use crate::admission::{Admission, Admitted};
+use crate::engine::Ticker;
+use crate::gate::{Gate, HostCalls};
+use crate::generation::Generation;
+use crate::host::{CallState, ReplySide};
+use crate::spec::{CallError, CallSpec, Outcome, Reply, Request, Usage};
+use outcome::{End, Interrupted};
+
+/// Pieces of a reply that wait for a slow caller before the guest is parked.
+const REPLIES: usize = 4;
+
+/// What a host call may at least hand over, in bytes, however small the memory.
+const HOSTCALL_MIN_BYTES: usize = 1 << 20;
+
+/// A call that runs, or has run.
+///
+/// Dropping it cancels the call.
+#[derive(Debug)]
+pub struct Call {
+    replies: mpsc::Receiver<Reply>,
+    outcome: oneshot::Receiver<Outcome>,
+    guard: DropGuard,
+}
+
+impl Call {
+    /// The next piece the handler sent, in order; `None` when the call is over.
+    /// Not asking parks the handler once a few pieces wait.
+    pub async fn next(&mut self) -> Option<Reply> {
+        self.replies.recv().await
+    }
+
+    /// How the call ended. Pieces not asked for until then are thrown away.
+    pub async fn finish(mut self) -> Outcome {
+        while self.replies.recv().await.is_some() {}
+        let outcome = self.outcome.await;
+        self.guard.disarm();
+        outcome.unwrap_or_else(|_| Outcome {
+            result: Err(CallError::Internal {
+                message: String::from("the host is stopping"),
+            }),
+            usage: Usage::default(),
+        })
+    }
+
+    /// The client has left: sends fail with `client_gone` from now on. The
+    /// handler may still finish, within its deadline.
+    pub fn close_replies(&mut self) {
+        self.replies.close();
+    }
+}
+
+/// What all calls share.
+pub(crate) struct Caller {
+    pub(crate) engine: Engine,
+    pub(crate) ticker: Ticker,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) host_calls: Arc<HostCalls>,
+    /// Ends every call.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Caller {
+    /// Starts a call on `generation`, on the threads of `guests`. It begins at
+    /// once or, past a bound, has already ended as `overloaded`.
+    pub(crate) fn call(
+        self: &Arc<Caller>,
+        guests: &tokio::runtime::Handle,
+        generation: &Arc<Generation>,
+        spec: CallSpec,
+    ) -> Call {
+        let (sender, replies) = mpsc::channel(REPLIES);
+        let (done, outcome) = oneshot::channel();
+        let cancel = spec.cancel.child_token();
+        let call = Call {
+            replies,
+            outcome,
+            guard: cancel.clone().drop_guard(),
+        };
+        let tenure = &generation.tenure;
+        match self.admission.try_admit(&tenure.share, generation.weight) {
+            Ok(admitted) => {
+                let run = Run {
+                    caller: Arc::clone(self),
+                    generation: Arc::clone(generation),
+                    spec,
+                    cancel,
+                    sender,
+                };
+                guests.spawn(run.to_the_end(admitted, done));
+            }
+            Err(scope) => {
+                let result = Err(CallError::Overloaded { scope });
+                tenure.count_call(&result);
+                let usage = Usage::default();
+                // The receiver is in `call`.
+                let _ = done.send(Outcome { result, usage });
+            }
+        }
+        call
+    }
+}
+
+/// An admitted call.
+struct Run {
+    caller: Arc<Caller>,
+    generation: Arc<Generation>,
+    spec: CallSpec,
+    cancel: CancellationToken,
+    sender: mpsc::Sender<Reply>,
+}
+
+impl Run {
+    async fn to_the_end(self, admitted: Admitted, done: oneshot::Sender<Outcome>) {
+        let tenure = Arc::clone(&self.generation.tenure);
+        let in_flight = (tenure.in_flight.enter(), self.generation.in_flight.enter());
+        let started = Instant::now();
+        let ended = AssertUnwindSafe(self.run(started)).catch_unwind().await;
+        let outcome = ended.unwrap_or_else(|_| outcome::panicked(started));
+        tenure.count_call(&outcome.result);
+        drop((in_flight, admitted));
+        // Nobody may be waiting any more.
+        let _ = done.send(outcome);
+    }
+
+    async fn run(self, started: Instant) -> Outcome {
+        let Run {
+            caller,
+            generation,
+            spec,
+            cancel,
+            sender,
+        } = self;
+        let _ticking = caller.ticker.hold();
+        let limits = generation.limits();
+        let deadline = spec
+            .deadline
+            .map_or(limits.deadline, |asked| asked.min(limits.deadline));
+        let until = started + deadline;
+        let kind = spec.context.kind;
+        let identity = &generation.identity;
+        let trace = spec.context.traceparent.clone();
+        let state = CallState::new(
+            Arc::clone(identity),
+            spec.context,
+            until,
+            Gate::new(Arc::clone(identity), Arc::clone(&caller.host_calls)),
+            ReplySide::new(kind, limits, sender),
+        );
+        let mut store = Store::new(&caller.engine, state);
+        store.limiter(|state| &mut state.meter);
+        let memory_bytes = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
+        store.set_hostcall_fuel(memory_bytes.max(HOSTCALL_MIN_BYTES));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback({
+            let (cancel, stop) = (cancel.clone(), caller.stop.clone());
+            move |_| {
+                // Busy threads may be late with timers, so the guest itself
+                // looks at the clock.
+                let over = cancel.is_cancelled() || stop.is_cancelled();
+                if over || Instant::now() >= until {
+                    return Err(wasmtime::Error::new(Interrupted));
+                }
+                Ok(UpdateDeadline::Yield(1))
+            }
+        });
+        let end = tokio::select! {
+            biased;
+            () = cancel.cancelled() => End::Cancelled,
+            () = caller.stop.cancelled() => End::Cancelled,
+            () = tokio::time::sleep_until(until.into()) => End::Deadline,
+            end = handle(&generation, &mut store, spec.request) => end,
+        };
+        let end = match end {
+            End::Interrupted if cancel.is_cancelled() || caller.stop.is_cancelled() => {
+                End::Cancelled
+            }
+            End::Interrupted => End::Deadline,
+            end => end,
+        };
+        let outcome = outcome::decide(end, store.data(), kind, deadline, started);
+        outcome::log(&outcome, identity, &trace);
+        outcome.into_public()
+        // The store goes before the generation, whose code it uses.
+    }
+}
+
+/// A fresh instance, and the call into it.
+async fn handle(
+    generation: &Generation,
+    store: &mut Store<CallState>,
+    request: Request,
+) -> End {
+    let handler = match generation.code.instantiate_async(&mut *store).await {
+        Ok(handler) => handler,
+        Err(error) => return End::of_instantiation(error),
+    };
+    match handler.call_handle(&mut *store, &request.into()).await {
+        Ok(Ok(())) => End::Returned,
+        Ok(Err(error)) => End::Refused(error.into()),
+        Err(error) => End::of_trap(error),
+    }
+}

@@ -1,0 +1,88 @@
+//! `wasi:logging`, and what a guest writes to stdout and stderr: both become
+//! records of the host's log, under the target `plugin`, with the plugin's name
+//! and version and the trace of the call.
+//!
+//! Bounds: a record is cut at 8 KiB, a call writes at most 1,000; the rest are
+//! counted, and one line at the end says how many were dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::CallState;
+use crate::bindings::wasi::logging::logging::{Host, Level};
+use crate::gate::Function;
+use crate::generation::Identity;
+use crate::text::cut;
+
+/// The longest record, in bytes.
+pub(super) const RECORD_MAX_BYTES: usize = 8 * 1024;
+
+/// The longest name of a record's context, in bytes.
+const CONTEXT_MAX_BYTES: usize = 256;
+
+/// How many records one call may write.
+const RECORDS_MAX: u32 = 1000;
+
+/// Where the records of one call go.
+pub(crate) struct PluginLog {
+    plugin: Arc<Identity>,
+    traceparent: String,
+    written: AtomicU32,
+}
+
+impl PluginLog {
+    pub(crate) fn new(plugin: Arc<Identity>, traceparent: String) -> PluginLog {
+        PluginLog {
+            plugin,
+            traceparent,
+            written: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn write(&self, level: Level, context: &str, message: &str) {
+        if self.written.fetch_add(1, Ordering::Relaxed) >= RECORDS_MAX {
+            return;
+        }
+        let context = cut(context, CONTEXT_MAX_BYTES);
+        let message = cut(message, RECORD_MAX_BYTES);
+        let (plugin, version, trace) = self.fields();
+        macro_rules! record {
+            ($level:ident) => {
+                tracing::$level!(target: "plugin", plugin, version, trace, context, "{message}")
+            };
+        }
+        match level {
+            Level::Trace => record!(trace),
+            Level::Debug => record!(debug),
+            Level::Info => record!(info),
+            Level::Warn => record!(warn),
+            Level::Error | Level::Critical => record!(error),
+        }
+    }
+
+    fn fields(&self) -> (&str, &str, &str) {
+        (&self.plugin.name, &self.plugin.version, &self.traceparent)
+    }
+}
+
+impl Drop for PluginLog {
+    fn drop(&mut self) {
+        let written = self.written.load(Ordering::Relaxed);
+        if written > RECORDS_MAX {
+            let dropped = written - RECORDS_MAX;
+            let (plugin, version, trace) = self.fields();
+            tracing::warn!(
+                target: "plugin", plugin, version, trace, dropped,
+                "the call wrote more than {RECORDS_MAX} log records; the rest were dropped"
+            );
+        }
+    }
+}
+
+impl Host for CallState {
+    fn log(&mut self, level: Level, context: String, message: String) -> wasmtime::Result<()> {
+        let pass = self.gate.enter(Function::Log, message.len())?;
+        self.log.write(level, &context, &message);
+        Ok(pass.leave_with(()))
+    }
+}

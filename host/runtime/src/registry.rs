@@ -1,0 +1,426 @@
+//! Which version of which plugin serves.
+//!
+//! Guarantees: a lookup is one load of a pointer, never waits for a swap and
+//! never sees half of one; a candidate that fails any check leaves what serves
+//! untouched; a call holds the version it began on, so that a swap or a removal
+//! only ever changes what later calls get.
+//!
+//! Offers for one plugin come one after the other (the folder awaits each);
+//! those for different plugins may run side by side.
+
+mod record;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Instant, SystemTime};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::broadcast;
+use wasmtime::component::Linker;
+
+use crate::admission::{Admission, weight_of};
+use crate::bindings::HandlerPre;
+use crate::check::SPEAKS;
+use crate::compile::{CompilePool, Compiled, reason_of};
+use crate::error::LoadError;
+use crate::generation::{Freed, Generation, Identity, InFlight};
+use crate::host::CallState;
+use crate::sidecar::Sidecar;
+use crate::stats::Tenure;
+use crate::status::{PluginEvent, PluginStats, PluginStatus};
+use record::Record;
+
+/// Events that a slow listener may lag behind before it loses the oldest.
+const EVENTS: usize = 256;
+
+/// A WebAssembly page.
+const PAGE_BYTES: u64 = 64 * 1024;
+
+/// A file of the folder with what stands beside it, read once.
+pub(crate) struct Candidate {
+    pub(crate) name: String,
+    pub(crate) wasm: Arc<[u8]>,
+    pub(crate) sidecar: Sidecar,
+}
+
+/// What became of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// It serves from now on.
+    Loaded,
+    /// It served already.
+    Unchanged,
+    /// It failed a check; what served before still does.
+    Refused,
+}
+
+/// All plugins. A clone is the same registry.
+#[derive(Clone)]
+pub(crate) struct Registry {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    slots: ArcSwap<Slots>,
+    /// Held while `slots` is replaced, and while it is decided whether there is
+    /// room for one more plugin.
+    writer: Mutex<()>,
+    events: broadcast::Sender<PluginEvent>,
+    linker: Linker<CallState>,
+    pool: Arc<CompilePool>,
+    admission: Arc<Admission>,
+    max_plugins: usize,
+    serial: AtomicU64,
+}
+
+type Slots = BTreeMap<String, Arc<Slot>>;
+
+/// One plugin over all its versions.
+struct Slot {
+    name: String,
+    current: ArcSwapOption<Generation>,
+    tenure: Arc<Tenure>,
+    record: Mutex<Record>,
+}
+
+impl Slot {
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it counts as one of the plugins there may be. Asked of the
+    /// record, since whoever looks at `current` may come to own a generation
+    /// for a moment, and must not drop one while it holds a lock.
+    fn is_loaded_or_loading(&self) -> bool {
+        self.record().is_loaded_or_loading()
+    }
+}
+
+impl Registry {
+    pub(crate) fn new(
+        linker: Linker<CallState>,
+        pool: Arc<CompilePool>,
+        admission: Arc<Admission>,
+        max_plugins: usize,
+    ) -> Registry {
+        let shared = Shared {
+            slots: ArcSwap::default(),
+            writer: Mutex::new(()),
+            events: broadcast::Sender::new(EVENTS),
+            linker,
+            pool,
+            admission,
+            max_plugins,
+            serial: AtomicU64::new(0),
+        };
+        Registry {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// What serves `plugin` now.
+    pub(crate) fn generation(&self, plugin: &str) -> Option<Arc<Generation>> {
+        let slots = self.shared.slots.load();
+        slots.get(plugin)?.current.load_full()
+    }
+
+    pub(crate) fn plugin(&self, name: &str) -> Option<PluginStatus> {
+        let slots = self.shared.slots.load();
+        let slot = slots.get(name)?;
+        Some(slot.record().status(name, &slot.tenure))
+    }
+
+    /// All plugins by name.
+    pub(crate) fn plugins(&self) -> Vec<PluginStatus> {
+        let slots = self.shared.slots.load();
+        slots
+            .iter()
+            .map(|(name, slot)| slot.record().status(name, &slot.tenure))
+            .collect()
+    }
+
+    pub(crate) fn stats(&self) -> Vec<PluginStats> {
+        let slots = self.shared.slots.load();
+        let rows = slots.iter().map(|(name, slot)| slot.tenure.read(name));
+        rows.collect()
+    }
+
+    pub(crate) fn events(&self) -> broadcast::Receiver<PluginEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// Checks, compiles and links the candidate, then lets it serve. The same
+    /// version as the one that serves is left alone.
+    pub(crate) async fn offer(&self, candidate: Candidate) -> Offered {
+        let started = Instant::now();
+        let Candidate {
+            name,
+            wasm,
+            sidecar,
+        } = candidate;
+        let Ok((identity, wasm)) = tokio::task::spawn_blocking({
+            let name = name.clone();
+            move || (Identity::new(name, &wasm, sidecar), wasm)
+        })
+        .await
+        else {
+            // Only while the caller's runtime shuts down.
+            return Offered::Refused;
+        };
+        let version = identity.version.clone();
+        let serving = self.generation(&name);
+        if serving.is_some_and(|generation| generation.version() == version) {
+            self.shared.settled(&name);
+            return Offered::Unchanged;
+        }
+        let slot = match self.shared.begin(&name) {
+            Ok(slot) => slot,
+            Err(full) => {
+                self.refuse(&name, full, Some(version));
+                return Offered::Refused;
+            }
+        };
+        match self.shared.build(&slot, identity, wasm).await {
+            Ok(built) => {
+                self.shared.swap(&slot, built, started);
+                Offered::Loaded
+            }
+            Err(error) => {
+                self.refuse(&name, error, Some(version));
+                Offered::Refused
+            }
+        }
+    }
+
+    /// Notes that the newest file of `name` is not fit to serve. What serves
+    /// goes on serving. Said again in the same words, it changes nothing.
+    pub(crate) fn refuse(&self, name: &str, error: LoadError, version: Option<String>) {
+        let slot = self.shared.slot_to_refuse(name);
+        if let Some(slot) = &slot {
+            if !slot.record().refused(&error, version.as_deref()) {
+                return;
+            }
+            slot.tenure.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        let (code, message) = (error.code(), error.to_string());
+        let serves = slot.and_then(|slot| slot.current.load_full());
+        match serves {
+            Some(serves) => tracing::warn!(
+                plugin = name, code, serves = serves.version(),
+                "plugin {name} was refused, the version before it still serves: {message}"
+            ),
+            None => tracing::warn!(plugin = name, code, "plugin {name} was refused: {message}"),
+        }
+        self.shared.tell(PluginEvent::Refused {
+            name: String::from(name),
+            code,
+            message,
+        });
+    }
+
+    /// The file of `name` is gone: no further call begins on it.
+    pub(crate) fn remove(&self, name: &str) {
+        let Some(slot) = self.shared.slots.load().get(name).cloned() else {
+            return;
+        };
+        let last = {
+            let mut record = slot.record();
+            record.removed();
+            slot.current.swap(None)
+        };
+        tracing::info!(plugin = name, "plugin {name} was removed");
+        self.shared.tell(PluginEvent::Removed {
+            name: String::from(name),
+        });
+        // Dropped without the record's lock, which `freed` takes.
+        drop(last);
+        self.shared.forget_if_drained(&slot);
+    }
+}
+
+impl Shared {
+    fn writer(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, event: PluginEvent) {
+        // Nobody listening is no fault.
+        let _ = self.events.send(event);
+    }
+
+    /// The slot of `name`, marked as loading, if there is room for it.
+    fn begin(&self, name: &str) -> Result<Arc<Slot>, LoadError> {
+        let _writer = self.writer();
+        let slots = self.slots.load_full();
+        let slot = slots.get(name).cloned();
+        if !slot.as_ref().is_some_and(|slot| slot.is_loaded_or_loading()) {
+            let taken = slots.values().filter(|slot| slot.is_loaded_or_loading());
+            if taken.count() >= self.max_plugins {
+                let limit = self.max_plugins;
+                return Err(LoadError::TooManyPlugins { limit });
+            }
+        }
+        let slot = slot.unwrap_or_else(|| self.insert(&slots, name));
+        slot.record().loading();
+        Ok(slot)
+    }
+
+    /// The slot of `name`, to note a refusal in. Past a second `max_plugins` of
+    /// names that only ever were refused there is none, and the refusal stands
+    /// in the log alone.
+    fn slot_to_refuse(&self, name: &str) -> Option<Arc<Slot>> {
+        let _writer = self.writer();
+        let slots = self.slots.load_full();
+        if let Some(slot) = slots.get(name) {
+            return Some(Arc::clone(slot));
+        }
+        if slots.len() >= self.max_plugins.saturating_mul(2) {
+            return None;
+        }
+        Some(self.insert(&slots, name))
+    }
+
+    /// Adds a slot. The caller holds the writer's lock.
+    fn insert(&self, slots: &Slots, name: &str) -> Arc<Slot> {
+        let slot = Arc::new(Slot {
+            name: String::from(name),
+            current: ArcSwapOption::empty(),
+            tenure: Arc::new(Tenure::new(self.admission.new_share())),
+            record: Mutex::new(Record::default()),
+        });
+        let mut slots = slots.clone();
+        slots.insert(String::from(name), Arc::clone(&slot));
+        self.slots.store(Arc::new(slots));
+        slot
+    }
+
+    /// The file of `name` is what serves: an error before is past.
+    fn settled(&self, name: &str) {
+        if let Some(slot) = self.slots.load().get(name) {
+            slot.record().settled();
+        }
+    }
+
+    async fn build(
+        self: &Arc<Shared>,
+        slot: &Arc<Slot>,
+        identity: Identity,
+        wasm: Arc<[u8]>,
+    ) -> Result<Built, LoadError> {
+        let bytes = wasm.len() as u64;
+        let Compiled {
+            component,
+            inspection,
+        } = self.pool.compile(wasm).await?;
+        let required = component.resources_required().ok_or_else(|| {
+            link_failed("it imports a core module, whose needs cannot be known beforehand")
+        })?;
+        let weight = weight_of(&required);
+        let share = self.admission.per_plugin();
+        if weight > share {
+            return Err(LoadError::TooManyInstances { weight, share });
+        }
+        let pages = required.max_initial_memory_size.unwrap_or(0);
+        let needs = pages.saturating_mul(PAGE_BYTES);
+        let limit = identity.limits.memory_bytes;
+        if needs > limit {
+            return Err(LoadError::MemoryTooSmall { needs, limit });
+        }
+        let code = self
+            .linker
+            .instantiate_pre(&component)
+            .and_then(HandlerPre::new)
+            .map_err(|error| link_failed(&reason_of(&error)))?;
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let shared = Arc::downgrade(self);
+        let freed = {
+            let (slot, version) = (Arc::downgrade(slot), identity.version.clone());
+            Freed::new(move || freed(&shared, &slot, serial, version))
+        };
+        let generation = Generation {
+            code,
+            identity: Arc::new(identity),
+            weight,
+            tenure: Arc::clone(&slot.tenure),
+            in_flight: Arc::new(InFlight::default()),
+            loaded_at: SystemTime::now(),
+            _freed: freed,
+        };
+        Ok(Built {
+            generation: Arc::new(generation),
+            serial,
+            wants: inspection.wants,
+            bytes,
+        })
+    }
+
+    /// From here on calls begin on the new version.
+    fn swap(&self, slot: &Slot, built: Built, started: Instant) {
+        let name = slot.name.clone();
+        let version = String::from(built.generation.version());
+        let previous = {
+            let mut record = slot.record();
+            record.loaded(&built);
+            slot.current.swap(Some(built.generation))
+        };
+        slot.tenure.loaded.fetch_add(1, Ordering::Relaxed);
+        let ms = started.elapsed().as_secs_f64() * 1000.0;
+        let before = previous.as_ref().map(|generation| generation.version());
+        tracing::info!(
+            plugin = name, version, previous = before, ms,
+            "plugin {name} serves in version {version}"
+        );
+        self.tell(PluginEvent::Loaded {
+            name,
+            version,
+            previous: before.map(String::from),
+            ms,
+        });
+        // Dropped last, without the record's lock, which `freed` takes; so
+        // `Freed` comes after `Loaded`.
+        drop(previous);
+    }
+
+    /// Removes the slot of a plugin that is gone and has no call left.
+    fn forget_if_drained(&self, slot: &Arc<Slot>) {
+        let _writer = self.writer();
+        if !slot.record().is_over() {
+            return;
+        }
+        let slots = self.slots.load_full();
+        let known = slots.get(&slot.name);
+        if known.is_some_and(|known| Arc::ptr_eq(known, slot)) {
+            let mut slots = Slots::clone(&slots);
+            slots.remove(&slot.name);
+            self.slots.store(Arc::new(slots));
+        }
+    }
+}
+
+/// A generation that has not begun to serve.
+struct Built {
+    generation: Arc<Generation>,
+    serial: u64,
+    wants: Vec<String>,
+    bytes: u64,
+}
+
+/// Runs when a generation's code is out of memory.
+fn freed(shared: &Weak<Shared>, slot: &Weak<Slot>, serial: u64, version: String) {
+    let (Some(shared), Some(slot)) = (shared.upgrade(), slot.upgrade()) else {
+        return;
+    };
+    slot.record().freed(serial);
+    let name = slot.name.clone();
+    tracing::debug!(plugin = name, version, "an old version of {name} is out of memory");
+    shared.tell(PluginEvent::Freed { name, version });
+    shared.forget_if_drained(&slot);
+}
+
+fn link_failed(reason: &str) -> LoadError {
+    LoadError::LinkFailed {
+        reason: String::from(reason),
+        speaks: SPEAKS,
+    }
+}
