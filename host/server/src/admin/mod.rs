@@ -1,0 +1,108 @@
+//! The admin API, on a listener of its own.
+//!
+//! Every request needs the token as `Authorization: Bearer`, and `Host` and
+//! `Origin` are checked as on the public listener. Nothing here is meant for
+//! pages of other origins, so no CORS answers are given.
+
+pub mod token;
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
+use segue_protocol::{ErrorCode, RequestError};
+use serde_json::json;
+
+use crate::edge::respond::{self, Failure};
+use crate::edge::router::Served;
+use crate::host::ReloadError;
+use crate::state::App;
+use token::Token;
+
+/// At most so many sessions in one answer.
+const MAX_SESSIONS: usize = 1_000;
+
+/// The routes, without what is around them.
+pub(crate) fn routes() -> Vec<Served> {
+    vec![
+        Served::new("GET", "/plugins", get(plugins)),
+        Served::new("GET", "/plugins/{name}", get(plugin)),
+        Served::new("GET", "/sessions", get(sessions)),
+        Served::new("GET", "/config", get(config)),
+        Served::new("POST", "/reload", post(reload)),
+    ]
+}
+
+/// Middleware: nobody without the token gets any further, not even to learn
+/// which paths there are.
+pub(crate) async fn authorize(State(token): State<Token>, request: Request, next: Next) -> Response {
+    match bearer(request.headers()) {
+        Some(given) if token.matches(given) => next.run(request).await,
+        given => {
+            let problem = if given.is_some() { "the token is wrong" } else { "a token is missing" };
+            tracing::warn!(problem, "admin request refused");
+            respond::error(&RequestError::new(
+                ErrorCode::Unauthorized,
+                format!("{problem}; send `Authorization: Bearer TOKEN` with the one in <state>/admin.token"),
+            ))
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Every plugin: its versions, its state, its last error, what it wants and
+/// what it was granted.
+async fn plugins(State(app): State<Arc<App>>) -> Response {
+    respond::json(StatusCode::OK, json!({ "plugins": app.runtime.plugins() }))
+}
+
+async fn plugin(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Failure> {
+    let status = app
+        .runtime
+        .plugin(&name)
+        .ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no plugin of this name in the plugin folder"))?;
+    Ok(respond::json(StatusCode::OK, status))
+}
+
+/// The newest sessions, and how many there are in all.
+async fn sessions(State(app): State<Arc<App>>) -> Response {
+    let body = json!({ "sessions": app.sessions.status(MAX_SESSIONS), "total": app.sessions.len() });
+    respond::json(StatusCode::OK, body)
+}
+
+/// The configuration in force, without secrets.
+async fn config(State(app): State<Arc<App>>) -> Response {
+    respond::json(StatusCode::OK, app.snapshot().config.redacted_json())
+}
+
+/// Reads the configuration file and the plugin folder again. Answers when both
+/// are done; the plugins that could not be loaded stand in the answer.
+async fn reload(State(app): State<Arc<App>>) -> Result<Response, Failure> {
+    let read = {
+        let app = app.clone();
+        // Reads files.
+        tokio::task::spawn_blocking(move || app.reload()).await
+    };
+    let config = match read {
+        Ok(Ok(())) => "reloaded",
+        Ok(Err(ReloadError::NoFile)) => "none",
+        Ok(Err(error)) => return Err(Failure::new(ErrorCode::InvalidMessage, error.to_string())),
+        Err(error) => {
+            tracing::error!(%error, "reloading the configuration failed");
+            return Err(Failure::new(ErrorCode::Internal, "something failed inside the host; its log says what"));
+        }
+    };
+    app.runtime.rescan().await;
+    Ok(respond::json(
+        StatusCode::OK,
+        json!({ "config": config, "plugins": app.runtime.plugins() }),
+    ))
+}

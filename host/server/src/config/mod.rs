@@ -1,0 +1,113 @@
+//! The configuration: `segue.toml`, overridden by the environment and by a
+//! `.env` file beside it.
+//!
+//! A text is read once ([`load`], [`parse`]); all its faults are found in that
+//! pass, each with its place and what mends it; what comes out is a [`Config`]
+//! of plain values, within their bounds, that is handed down. There is no
+//! global configuration, so two hosts fit in one process.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `model.rs` | every key: meaning, unit, default, bounds |
+//! | `sections.rs`, `routes.rs` | reading and checking them |
+//! | `reader.rs`, `value.rs` | tables and values with their places |
+//! | `overrides.rs`, `strays.rs` | variables; keys and variables that set nothing |
+//! | `faults.rs`, `secret.rs`, `redact.rs` | what is told, and what is not |
+
+mod exposure;
+mod faults;
+mod load;
+mod model;
+mod overrides;
+mod reader;
+mod redact;
+mod routes;
+mod secret;
+mod sections;
+mod strays;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use exposure::exposure;
+pub use faults::{Fault, Faults, Place};
+pub use load::{LoadFailure, load, parse};
+pub use model::{
+    Admin, Endpoint, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route, Runtime, Server, Session,
+};
+pub use routes::{RESERVED_PATHS, winner};
+pub use secret::Secret;
+
+/// Everything `segue.toml` says, checked and complete. Its `Debug` shows no
+/// secret.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: Server,
+    pub admin: Admin,
+    pub plugins: Plugins,
+    pub runtime: Runtime,
+    pub limits: Limits,
+    pub max_limits: Limits,
+    pub session: Session,
+    pub outbox: Outbox,
+    pub log: Log,
+    /// In the order of the file; [`winner`] chooses.
+    pub routes: Vec<Route>,
+    pub endpoints: Vec<Endpoint>,
+    /// Where each key that is not at its default was set.
+    places: BTreeMap<String, Place>,
+}
+
+impl Config {
+    /// What the plugin runtime is started with.
+    pub fn runtime_settings(&self) -> segue_runtime::Settings {
+        segue_runtime::Settings {
+            dir: self.plugins.dir.clone(),
+            cache: Some(self.plugins.cache.clone()),
+            cache_max_bytes: self.plugins.cache_max,
+            max_file_bytes: self.plugins.max_file,
+            max_plugins: self.plugins.max_count,
+            compile_threads: self.plugins.compile_threads,
+            guest_threads: self.runtime.guest_threads,
+            instances: self.runtime.instances,
+            per_plugin: self.runtime.per_plugin,
+            default_limits: self.limits.into(),
+            max_limits: self.max_limits.into(),
+            settle: Duration::from_millis(250),
+            rescan: Duration::from_secs(10),
+        }
+    }
+
+    /// Where the key (`server.listen`) was set; `None` if it is at its default
+    /// or stands in an array of tables.
+    pub fn place(&self, key: &str) -> Option<&Place> {
+        self.places.get(key)
+    }
+
+    /// The plugins that routes and endpoints name, each once, with the first
+    /// line that names it.
+    pub fn handlers(&self) -> BTreeMap<&str, usize> {
+        let routes = (self.routes.iter())
+            .flat_map(|route| route.handlers.iter().map(|name| (name.as_str(), route.line)));
+        let endpoints = (self.endpoints.iter()).map(|e| (e.handler.as_str(), e.line));
+        let mut named = BTreeMap::new();
+        for (name, line) in routes.chain(endpoints) {
+            named.entry(name).or_insert(line);
+        }
+        named
+    }
+}
+
+impl From<Limits> for segue_runtime::Limits {
+    fn from(limits: Limits) -> Self {
+        segue_runtime::Limits {
+            deadline: limits.deadline,
+            memory_bytes: limits.memory,
+            reply_bytes: limits.reply,
+            chunks: limits.chunks,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The path of a message, top to bottom.
+//!
+//! [`accept`] takes it or refuses it at once: drain state, route, identity of
+//! the id, room in the queue. [`run`] answers it when its turn has come: pins
+//! the configuration, calls the handlers of its route, each under a deadline,
+//! numbers what they say into the outbox, and ends it in exactly one frame.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use segue_protocol::{ErrorCode, Incoming, PartSummary, RequestError};
+use tracing::Instrument as _;
+
+use crate::config::Mode;
+use crate::part::{Ended, Turn};
+use crate::session::{End, Exchange, Session, Taken};
+use crate::state::App;
+use crate::telemetry::TraceContext;
+
+/// Takes a message into its session, or says why not. Waits only while the
+/// client does not read what it was sent before.
+pub async fn accept(app: &Arc<App>, session: &Arc<Session>, message: Incoming) -> Result<Taken, RequestError> {
+    let snapshot = app.snapshot();
+    app.metrics.message_received(snapshot.routes.label(&message.mtype));
+    app.drain.check()?;
+    snapshot.routes.find(&message)?;
+    session.outbox.room(&snapshot.bounds).await;
+    let taken = session.take(message, &snapshot.rules, &snapshot.bounds)?;
+    if matches!(taken, Taken::New(_)) {
+        start_waiting(app, session);
+    }
+    Ok(taken)
+}
+
+/// Sends a finished reply again.
+pub async fn replay(app: &App, session: &Session, exchange: &Exchange) {
+    let snapshot = app.snapshot();
+    for frame in exchange.replay() {
+        session.outbox.push(&snapshot.bounds, frame).await;
+    }
+}
+
+/// Starts as many waiting messages of the session as may run at a time.
+fn start_waiting(app: &Arc<App>, session: &Arc<Session>) {
+    while let Some(exchange) = session.start_next(&app.snapshot().rules) {
+        let trace = TraceContext::continue_from(exchange.message.traceparent.as_deref());
+        let span = tracing::info_span!("message", trace_id = %trace.trace_id(), id = %exchange.id);
+        app.tasks
+            .spawn(run(app.clone(), session.clone(), exchange, trace).instrument(span));
+    }
+}
+
+/// Answers one message.
+async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trace: TraceContext) {
+    let started = Instant::now();
+    let turn = Turn {
+        snapshot: app.snapshot(),
+        app: &app,
+        session: &session,
+        exchange: &exchange,
+        trace,
+    };
+
+    let end = std::panic::AssertUnwindSafe(answer(&turn, started))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            tracing::error!("answering a message panicked; the message ends in an error, the host goes on");
+            End::Failed(RequestError::new(ErrorCode::Internal, "something failed inside the host"))
+        });
+
+    let outcome = match &end {
+        End::Done { .. } => "ok",
+        End::Failed(error) => error.code.as_str(),
+    };
+    let label = turn.snapshot.routes.label(&exchange.message.mtype);
+    app.metrics.message_ended(label, outcome, started.elapsed());
+    tracing::info!(mtype = label, outcome, ms = started.elapsed().as_secs_f64() * 1e3, "message ended");
+    session.end(&exchange, end, &turn.snapshot.rules, &turn.snapshot.bounds);
+
+    start_waiting(&app, &session);
+}
+
+/// Has the handlers of the message's route answer it.
+async fn answer(turn: &Turn<'_>, started: Instant) -> End {
+    let route = match turn.snapshot.routes.find(&turn.exchange.message) {
+        Ok(route) => route,
+        Err(error) => return End::Failed(error),
+    };
+    let deadline = route.deadline.map(|d| started + d);
+    let several = route.handlers.len() > 1;
+    let ended = match route.mode {
+        Mode::Parallel => {
+            let parts = route.handlers.iter().map(async |handler| {
+                let ended = turn.part(handler, deadline, Vec::new()).await;
+                if several {
+                    turn.report_failure(&ended).await;
+                }
+                ended
+            });
+            join_all(parts).await
+        }
+        Mode::Sequence => {
+            let mut ended: Vec<Ended> = Vec::new();
+            for handler in &route.handlers {
+                let previous = ended.iter().map(|e| turn.as_previous(e)).collect();
+                let part = turn.part(handler, deadline, previous).await;
+                if several {
+                    turn.report_failure(&part).await;
+                }
+                let cancelled = part.is_cancelled();
+                ended.push(part);
+                if cancelled {
+                    break;
+                }
+            }
+            ended
+        }
+        Mode::First => {
+            let mut ended: Vec<Ended> = Vec::new();
+            for handler in &route.handlers {
+                if let Some(failed) = ended.last() {
+                    turn.report_failure(failed).await;
+                    turn.restart(failed).await;
+                }
+                let part = turn.part(handler, deadline, Vec::new()).await;
+                let last_word = part.error.is_none() || part.is_cancelled();
+                ended.push(part);
+                if last_word {
+                    break;
+                }
+            }
+            ended
+        }
+    };
+    conclude(ended, started)
+}
+
+/// One end for the whole message: it is done if any handler has answered.
+fn conclude(ended: Vec<Ended>, started: Instant) -> End {
+    if let Some(cancelled) = ended.iter().find(|e| e.is_cancelled()) {
+        return End::Failed(cancelled.error.clone().unwrap_or_else(cancelled_error));
+    }
+    let answered = ended.iter().any(|e| e.error.is_none());
+    if !answered {
+        let error = ended.into_iter().next_back().and_then(|e| e.error);
+        return End::Failed(error.unwrap_or_else(|| {
+            RequestError::new(ErrorCode::Internal, "the route of this message names no handler")
+        }));
+    }
+    End::Done {
+        parts: ended.iter().map(Ended::summary).collect::<Vec<PartSummary>>().into(),
+        ms: started.elapsed().as_secs_f64() * 1e3,
+    }
+}
+
+fn cancelled_error() -> RequestError {
+    RequestError::new(ErrorCode::Cancelled, "cancelled")
+}

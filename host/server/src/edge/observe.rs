@@ -1,0 +1,60 @@
+//! Counts and logs every answer under its route's template. The path as the
+//! client wrote it is neither counted nor logged: it may hold a session's id.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, StatusCode};
+
+use crate::state::App;
+use crate::telemetry::TraceContext;
+use crate::telemetry::metrics::OTHER;
+
+/// A handler that serves paths of the config names the one it served.
+#[derive(Debug, Clone)]
+pub(crate) struct Template(pub Arc<str>);
+
+/// Middleware, outermost.
+pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let trace = request
+        .headers()
+        .get("traceparent")
+        .and_then(|value| TraceContext::parse(value.to_str().ok()?));
+
+    let mut response = next.run(request).await;
+    let took = began.elapsed();
+    let template = response.extensions_mut().remove::<Template>();
+    let route = match (&matched, &template) {
+        (_, Some(template)) => &*template.0,
+        (Some(path), None) => path.as_str(),
+        (None, None) => OTHER,
+    };
+    app.metrics.http_answered(route, &method, response.status(), took);
+    tracing::debug!(
+        %method,
+        route,
+        status = response.status().as_u16(),
+        ms = took.as_secs_f64() * 1e3,
+        trace_id = trace.map(|trace| tracing::field::display(trace.trace_id())),
+        "answered"
+    );
+    protect(&mut response);
+    response
+}
+
+/// No answer is guessed at, nor kept by a cache unless it says that it may.
+fn protect(response: &mut Response) {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return;
+    }
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}

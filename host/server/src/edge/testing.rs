@@ -1,0 +1,141 @@
+//! A host without sockets, for the tests of the edge and of what stands behind
+//! it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use segue_runtime::{HandlerError, Reply};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::{Notify, mpsc};
+use tower::ServiceExt;
+
+use crate::config;
+use crate::host::HostOptions;
+use crate::state::App;
+use crate::target::{NativeFuture, NativeHandler};
+use crate::telemetry::Metrics;
+
+/// What every test host is configured with beside its own lines.
+const BASE: &str = "[runtime]\ninstances = 2\nguest_threads = 1\n";
+
+pub(crate) struct Bench {
+    pub(crate) app: Arc<App>,
+    /// Lets the handler `gate` go on.
+    pub(crate) gate: Arc<Notify>,
+    pub(crate) config_path: std::path::PathBuf,
+    _folder: TempDir,
+}
+
+/// A host with the handlers `echo` (sends the words of what it is told), `gate`
+/// (says "begun", waits, says "ended") and `fail`.
+pub(crate) async fn bench(config: &str) -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("plugins")).unwrap();
+    let config_path = folder.path().join("segue.toml");
+    let text = format!("{config}\n{BASE}");
+    std::fs::write(&config_path, &text).unwrap();
+    let config = config::parse(&text, folder.path(), &BTreeMap::new()).unwrap();
+
+    let gate = Arc::new(Notify::new());
+    let mut options = HostOptions {
+        config_path: Some(config_path.clone()),
+        ..HostOptions::default()
+    };
+    let handlers: [(&str, Arc<dyn NativeHandler>); 3] = [
+        ("echo", Arc::new(Echo)),
+        ("gate", Arc::new(Gate(gate.clone()))),
+        ("fail", Arc::new(Fail)),
+    ];
+    options.natives.extend(handlers.map(|(name, handler)| (name.to_owned(), handler)));
+    let metrics = Metrics::new().unwrap();
+    let runtime = segue_runtime::Runtime::start(config.runtime_settings()).unwrap();
+    metrics.watch_runtime(runtime.clone()).unwrap();
+    let app = App::new(config, runtime, metrics, options);
+    Bench { app, gate, config_path, _folder: folder }
+}
+
+impl Bench {
+    pub(crate) fn public(&self) -> Client {
+        Client(super::router::public(self.app.clone()))
+    }
+}
+
+/// Asks a router, as a client of loopback.
+pub(crate) struct Client(pub(crate) Router);
+
+impl Client {
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", "127.0.0.1:8000");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.into()).unwrap();
+        self.0.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.ask("GET", path, &[], Body::empty()).await
+    }
+}
+
+pub(crate) async fn text(response: Response) -> String {
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+pub(crate) async fn json(response: Response) -> Value {
+    let text = text(response).await;
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+struct Echo;
+
+impl NativeHandler for Echo {
+    fn handle(&self, request: segue_runtime::Request, replies: mpsc::Sender<Reply>) -> NativeFuture {
+        Box::pin(async move {
+            let segue_runtime::Payload::Text(text) = request.payload else { return Ok(()) };
+            for word in text.split_inclusive(' ') {
+                let _ = replies.send(Reply::Chunk(word.to_owned())).await;
+            }
+            let _ = replies.send(Reply::Data("{\"words\":true}".to_owned())).await;
+            Ok(())
+        })
+    }
+}
+
+struct Gate(Arc<Notify>);
+
+impl NativeHandler for Gate {
+    fn handle(&self, _: segue_runtime::Request, replies: mpsc::Sender<Reply>) -> NativeFuture {
+        let gate = self.0.clone();
+        Box::pin(async move {
+            let _ = replies.send(Reply::Chunk("begun ".to_owned())).await;
+            gate.notified().await;
+            let _ = replies.send(Reply::Chunk("ended".to_owned())).await;
+            Ok(())
+        })
+    }
+}
+
+struct Fail;
+
+impl NativeHandler for Fail {
+    fn handle(&self, _: segue_runtime::Request, _: mpsc::Sender<Reply>) -> NativeFuture {
+        Box::pin(async {
+            Err(HandlerError {
+                code: "out_of_stock".to_owned(),
+                message: "none left".to_owned(),
+                retryable: false,
+                retry_after_ms: None,
+            })
+        })
+    }
+}

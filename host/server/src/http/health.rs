@@ -1,0 +1,144 @@
+//! `/health/...`: whether the host lives, and whether it should get work.
+//!
+//! Ready means: the plugin folder was read, every plugin that a route or an
+//! endpoint names has been loaded or refused, and the host is not leaving. A
+//! refused plugin does not make the host unready (its messages are answered
+//! with an error, and another instance would refuse it too), but the answer
+//! names it. A plugin that is named and not there does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+use segue_runtime::PluginState;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::edge::respond;
+use crate::state::App;
+
+/// Seconds after which to ask again.
+const ASK_AGAIN: u64 = 1;
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Live {
+    /// Always `alive`.
+    status: &'static str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Ready {
+    /// `ready` or `not_ready`.
+    status: &'static str,
+    ready: bool,
+    checks: Checks,
+    /// How each plugin stands that a route or an endpoint names.
+    #[schema(value_type = BTreeMap<String, String>)]
+    plugins: BTreeMap<String, Standing>,
+}
+
+/// The host is ready when all of these hold.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Checks {
+    /// The plugin folder was read since the start.
+    plugin_folder: bool,
+    /// Each plugin that is named was loaded or refused.
+    plugins: bool,
+    /// The host is not leaving.
+    serving: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Standing {
+    Loaded,
+    Loading,
+    Refused,
+    Missing,
+}
+
+/// The process answers.
+#[utoipa::path(
+    get, path = "/health/live", tag = "health",
+    responses((status = 200, description = "The process answers.", body = Live)),
+)]
+pub(crate) async fn live() -> Response {
+    respond::json(StatusCode::OK, Live { status: "alive" })
+}
+
+/// The same as `/health/live`.
+#[utoipa::path(
+    get, path = "/health/liveness", tag = "health",
+    responses((status = 200, description = "The process answers.", body = Live)),
+)]
+pub(crate) async fn liveness() -> Response {
+    live().await
+}
+
+/// Whether the host should get work.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "health",
+    responses(
+        (status = 200, description = "All checks hold.", body = Ready),
+        (status = 503, description = "Some check does not hold; `Retry-After` says when to ask again.", body = Ready),
+    ),
+)]
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
+    let ready = assess(&app);
+    if ready.ready {
+        return respond::json(StatusCode::OK, ready);
+    }
+    let mut response = respond::json(StatusCode::SERVICE_UNAVAILABLE, ready);
+    response.headers_mut().insert(RETRY_AFTER, ASK_AGAIN.into());
+    response
+}
+
+/// The same as `/health/ready`.
+#[utoipa::path(
+    get, path = "/health/readiness", tag = "health",
+    responses(
+        (status = 200, description = "All checks hold.", body = Ready),
+        (status = 503, description = "Some check does not hold; `Retry-After` says when to ask again.", body = Ready),
+    ),
+)]
+pub(crate) async fn readiness(state: State<Arc<App>>) -> Response {
+    ready(state).await
+}
+
+fn assess(app: &App) -> Ready {
+    let snapshot = app.snapshot();
+    let plugins: BTreeMap<String, Standing> = snapshot
+        .wanted_plugins()
+        .map(|name| (name.to_owned(), standing(app, name)))
+        .collect();
+    let settled = |standing: &Standing| matches!(standing, Standing::Loaded | Standing::Refused);
+    let checks = Checks {
+        plugin_folder: app.runtime.scanned().now_or_never().is_some(),
+        plugins: plugins.values().all(settled),
+        serving: app.drain.is_ready(),
+    };
+    let ready = checks.plugin_folder && checks.plugins && checks.serving;
+    Ready {
+        status: if ready { "ready" } else { "not_ready" },
+        ready,
+        checks,
+        plugins,
+    }
+}
+
+fn standing(app: &App, name: &str) -> Standing {
+    // A version that serves counts, whatever became of a newer one.
+    if app.target(name).is_some() {
+        return Standing::Loaded;
+    }
+    match app.runtime.plugin(name).map(|status| status.state) {
+        Some(PluginState::Active) => Standing::Loaded,
+        Some(PluginState::Refused) => Standing::Refused,
+        Some(PluginState::Loading) => Standing::Loading,
+        Some(PluginState::Removed) | None => Standing::Missing,
+    }
+}

@@ -1,0 +1,258 @@
+//! One handler's part in answering a message.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use segue_protocol::{ErrorCode, PartSummary, RequestError, ServerFrame, Usage};
+use segue_runtime::{CallError, CallSpec, Context, EndpointKind, Part, Payload, Reply, Request};
+use serde_json::Map;
+use serde_json::value::RawValue;
+
+use crate::errors;
+use crate::session::{Exchange, PartRecord, Session};
+use crate::state::{App, Snapshot};
+use crate::telemetry::TraceContext;
+
+/// The call's own deadline speaks first; this is for a client that does not
+/// read.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// Everything that a message is answered with.
+pub struct Turn<'a> {
+    pub app: &'a Arc<App>,
+    pub session: &'a Arc<Session>,
+    pub exchange: &'a Arc<Exchange>,
+    pub snapshot: Arc<Snapshot>,
+    pub trace: TraceContext,
+}
+
+/// How a handler's part ended.
+#[derive(Debug)]
+pub struct Ended {
+    handler: Arc<str>,
+    version: Option<Arc<str>>,
+    /// Where its record stands in the exchange.
+    index: usize,
+    pub error: Option<RequestError>,
+    usage: Usage,
+}
+
+impl Ended {
+    pub fn is_cancelled(&self) -> bool {
+        self.error.as_ref().is_some_and(|e| e.code == ErrorCode::Cancelled)
+    }
+
+    pub fn summary(&self) -> PartSummary {
+        PartSummary {
+            handler: self.handler.clone(),
+            version: self.version.clone(),
+            ok: self.error.is_none(),
+            error: self.error.as_ref().map(|e| e.code.as_str()),
+            usage: self.usage,
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Calls one handler: pins its version, calls it under a deadline, numbers
+    /// what it says into the outbox, and maps how it ended.
+    pub async fn part(&self, handler: &str, deadline: Option<Instant>, previous: Vec<Part>) -> Ended {
+        let handler: Arc<str> = handler.into();
+        let target = self.app.target(&handler);
+        let version = target.as_ref().and_then(|t| t.version());
+        let index = self.open_record(&handler, version.as_ref());
+        let mut ended = Ended {
+            handler: handler.clone(),
+            version,
+            index,
+            error: None,
+            usage: Usage::default(),
+        };
+        let Some(target) = target else {
+            ended.error = Some(
+                RequestError::new(ErrorCode::HandlerUnavailable, format!("the handler {handler} is not loaded"))
+                    .retry_after_ms(1_000),
+            );
+            return self.close_record(ended);
+        };
+
+        let allowed = match deadline {
+            Some(end) => target.deadline().min(end.saturating_duration_since(Instant::now())),
+            None => target.deadline(),
+        };
+        let mut call = target.call(&self.app.runtime, self.spec(allowed, previous));
+        let give_up = tokio::time::Instant::now() + allowed + GRACE;
+        while let Some(reply) = call.next().await {
+            let Some(frame) = self.record(index, &handler, reply) else { continue };
+            tokio::select! {
+                dropped = self.session.outbox.push(&self.snapshot.bounds, frame) => {
+                    self.app.metrics.frames_dropped.inc_by(dropped);
+                }
+                () = self.exchange.cancel.cancelled() => break,
+                () = tokio::time::sleep_until(give_up) => break,
+            }
+        }
+        call.close_replies();
+        let outcome = call.finish().await;
+
+        ended.usage = Usage {
+            chunks: outcome.usage.chunks,
+            reply_bytes: outcome.usage.reply_bytes,
+            memory_peak_bytes: outcome.usage.memory_peak_bytes,
+            ms: outcome.usage.ms,
+        };
+        ended.error = outcome.result.err().map(|error| self.explain(&ended, &error));
+        self.close_record(ended)
+    }
+
+    fn spec(&self, deadline: Duration, previous: Vec<Part>) -> CallSpec {
+        let message = &self.exchange.message;
+        CallSpec {
+            request: Request {
+                id: self.exchange.id.to_string(),
+                mtype: message.mtype.clone(),
+                payload: Payload::Text(message.content.clone()),
+                rag_sql: message.rag_sql,
+                rag_doc: message.rag_doc,
+            },
+            context: Context {
+                kind: EndpointKind::Message,
+                meta: self.exchange.meta.clone(),
+                claims: Arc::new(Map::new()),
+                session: Some(self.session.id.to_string()),
+                traceparent: self.trace.child().to_string(),
+                attempt: 1,
+                previous,
+            },
+            deadline: Some(deadline),
+            cancel: self.exchange.cancel.clone(),
+        }
+    }
+
+    /// Keeps what the handler said and makes a frame of it.
+    fn record(&self, index: usize, handler: &Arc<str>, reply: Reply) -> Option<ServerFrame> {
+        let id = self.exchange.id.clone();
+        let handler = handler.clone();
+        let mut record = self.exchange.record();
+        let part = record.parts.get_mut(index)?;
+        match reply {
+            Reply::Chunk(content) => {
+                part.content.push_str(&content);
+                Some(ServerFrame::Chunk {
+                    id,
+                    handler,
+                    content,
+                    replayed: false,
+                })
+            }
+            Reply::Data(json) => {
+                // The runtime lets only JSON through.
+                let data = RawValue::from_string(json).ok()?;
+                part.data.push(data.clone());
+                Some(ServerFrame::Data {
+                    id,
+                    handler,
+                    data,
+                    replayed: false,
+                })
+            }
+            Reply::Status(text) => Some(ServerFrame::Status { id, handler, text }),
+            // Refused by the runtime where the client speaks JSON.
+            Reply::Binary(_) => None,
+        }
+    }
+
+    /// The text for the client; the log gets its own.
+    fn explain(&self, ended: &Ended, error: &CallError) -> RequestError {
+        if matches!(error, CallError::Cancelled) && self.app.drain.is_draining() {
+            return RequestError::new(ErrorCode::Draining, "the host is shutting down; connect again and resend")
+                .retry_after_ms(crate::drain::reconnect_in_ms());
+        }
+        let shown = errors::of_call(&ended.handler, error);
+        if !matches!(error, CallError::Cancelled) {
+            tracing::warn!(
+                handler = &*ended.handler,
+                version = ended.version.as_deref(),
+                code = shown.code.as_str(),
+                %error,
+                "handler failed"
+            );
+        }
+        shown
+    }
+
+    /// Tells the client that one of several handlers failed.
+    pub async fn report_failure(&self, ended: &Ended) {
+        let Some(error) = ended.error.clone().filter(|_| !ended.is_cancelled()) else {
+            return;
+        };
+        let frame = ServerFrame::Error {
+            id: self.exchange.id.clone(),
+            handler: Some(ended.handler.clone()),
+            error,
+            last: false,
+            replayed: false,
+        };
+        self.push(frame).await;
+    }
+
+    /// Takes back what a failed handler has said, before another one answers.
+    pub async fn restart(&self, failed: &Ended) {
+        let said_something = {
+            let mut record = self.exchange.record();
+            record.parts.get_mut(failed.index).is_some_and(|part| {
+                let said = !part.content.is_empty() || !part.data.is_empty();
+                part.content.clear();
+                part.data.clear();
+                said
+            })
+        };
+        if said_something {
+            self.push(ServerFrame::Restart {
+                id: self.exchange.id.clone(),
+                handler: failed.handler.clone(),
+            })
+            .await;
+        }
+    }
+
+    async fn push(&self, frame: ServerFrame) {
+        tokio::select! {
+            dropped = self.session.outbox.push(&self.snapshot.bounds, frame) => {
+                self.app.metrics.frames_dropped.inc_by(dropped);
+            }
+            () = self.exchange.cancel.cancelled() => {}
+        }
+    }
+
+    /// What the next handler of a sequence reads.
+    pub fn as_previous(&self, ended: &Ended) -> Part {
+        let record = self.exchange.record();
+        let part = record.parts.get(ended.index);
+        Part {
+            handler: ended.handler.to_string(),
+            content: part.map_or_else(String::new, |p| p.content.clone()),
+            data: part.map_or_else(Vec::new, |p| p.data.iter().map(|d| d.get().to_owned()).collect()),
+            failure: ended.error.as_ref().map(errors::to_handler),
+        }
+    }
+
+    fn open_record(&self, handler: &Arc<str>, version: Option<&Arc<str>>) -> usize {
+        let mut record = self.exchange.record();
+        record.parts.push(PartRecord {
+            handler: handler.clone(),
+            version: version.cloned(),
+            content: String::new(),
+            data: Vec::new(),
+            error: None,
+        });
+        record.parts.len() - 1
+    }
+
+    fn close_record(&self, ended: Ended) -> Ended {
+        if let Some(part) = self.exchange.record().parts.get_mut(ended.index) {
+            part.error = ended.error.clone();
+        }
+        ended
+    }
+}

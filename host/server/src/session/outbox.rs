@@ -1,0 +1,378 @@
+//! The outbox: a session's bounded, numbered queue of frames to its client.
+//!
+//! Guarantees, in this order:
+//!
+//! 1. Numbers rise by one with each frame and are never given twice. A frame
+//!    that is dropped keeps its number, so that the client sees the gap.
+//! 2. A frame that ends a message is never dropped and never waits. There is at
+//!    most one for each message that the session took, so these stay bounded.
+//! 3. Frames stay after they were read, as many as fit, so that a client that
+//!    lost its socket can read them again: [`Outbox::covers`] tells truly
+//!    whether everything after a number is still here.
+//! 4. Past the bound (`[outbox] size` frames or `bytes`), in order: what was
+//!    read goes first; then chunks of one reply that nobody has read yet are
+//!    joined; then the sender waits. A reader that stays too slow for longer
+//!    than `wait` meets `on_full`: it is told to close, or frames are dropped
+//!    and counted. Without a reader there is nobody to close: `close` lets the
+//!    sender wait (until its deadline), the other two drop at once.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use segue_protocol::ServerFrame;
+use tokio::sync::Notify;
+
+use crate::config::OnFull;
+
+/// The bounds of an outbox.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub frames: usize,
+    pub bytes: usize,
+    pub wait: Duration,
+    pub on_full: OnFull,
+}
+
+/// A frame with its number.
+#[derive(Debug)]
+pub struct Numbered {
+    pub seq: u64,
+    /// How many frames were dropped just before this one.
+    pub dropped: u64,
+    pub frame: ServerFrame,
+}
+
+impl Numbered {
+    pub fn encode(&self) -> String {
+        self.frame.encode(Some(self.seq), self.dropped)
+    }
+}
+
+#[derive(Debug)]
+pub struct Outbox {
+    state: Mutex<State>,
+    /// Something was appended.
+    appended: Notify,
+    /// Something was read, or a reader came or went.
+    read: Notify,
+    /// The reader is too slow and has to close.
+    too_slow: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frames: VecDeque<Arc<Numbered>>,
+    bytes: usize,
+    /// The last number given.
+    last_seq: u64,
+    /// Everything up to here was taken by a reader.
+    read_to: u64,
+    /// The highest number that is no longer here.
+    lost_to: u64,
+    /// Dropped since the last frame that was kept.
+    dropped: u64,
+    dropped_total: u64,
+    readers: usize,
+}
+
+enum Room {
+    Yes,
+    Joined,
+    Full,
+}
+
+impl Outbox {
+    pub fn new() -> Outbox {
+        Outbox {
+            state: Mutex::default(),
+            appended: Notify::new(),
+            read: Notify::new(),
+            too_slow: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing between lock and unlock can leave the state half-changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends without waiting. For frames that answer a message with its end,
+    /// and for those whose sender has waited for [`Outbox::room`].
+    pub fn push_now(&self, bounds: &Bounds, frame: ServerFrame) -> u64 {
+        let seq = self.lock().append(bounds, frame);
+        self.appended.notify_waiters();
+        seq
+    }
+
+    /// Appends when there is room. Returns how many frames this cost under a
+    /// dropping policy. Cancel-safe: a dropped future has appended nothing.
+    pub async fn push(&self, bounds: &Bounds, mut frame: ServerFrame) -> u64 {
+        let mut patience = None;
+        loop {
+            let read = self.read.notified();
+            tokio::pin!(read);
+            read.as_mut().enable();
+            let readers;
+            (frame, readers) = match self.try_push(bounds, frame) {
+                Ok(()) => return 0,
+                Err(full) => full,
+            };
+            if readers == 0 && bounds.on_full == OnFull::Close {
+                read.await;
+                continue;
+            }
+            let end = *patience.get_or_insert_with(|| tokio::time::Instant::now() + bounds.wait);
+            if readers > 0 && tokio::time::timeout_at(end, read).await.is_ok() {
+                continue;
+            }
+            if bounds.on_full != OnFull::Close {
+                return self.drop_for(bounds, frame);
+            }
+            let read = self.read.notified();
+            self.too_slow.notify_waiters();
+            // Again after a while: the reader may not have been listening.
+            let _ = tokio::time::timeout(bounds.wait, read).await;
+        }
+    }
+
+    /// Appends or joins, or gives the frame back with the number of readers.
+    fn try_push(&self, bounds: &Bounds, frame: ServerFrame) -> Result<(), (ServerFrame, usize)> {
+        let mut state = self.lock();
+        match state.room(bounds, Some(&frame)) {
+            Room::Yes => {
+                state.append(bounds, frame);
+            }
+            Room::Joined => {}
+            Room::Full => return Err((frame, state.readers)),
+        }
+        drop(state);
+        self.appended.notify_waiters();
+        Ok(())
+    }
+
+    /// Waits until a frame would be taken without waiting, as long as somebody
+    /// reads.
+    pub async fn room(&self, bounds: &Bounds) {
+        loop {
+            let read = self.read.notified();
+            tokio::pin!(read);
+            read.as_mut().enable();
+            if bounds.on_full != OnFull::Close || !self.is_full_for_a_reader(bounds) {
+                return;
+            }
+            read.await;
+        }
+    }
+
+    fn is_full_for_a_reader(&self, bounds: &Bounds) -> bool {
+        let mut state = self.lock();
+        state.readers > 0 && matches!(state.room(bounds, None), Room::Full)
+    }
+
+    fn drop_for(&self, bounds: &Bounds, frame: ServerFrame) -> u64 {
+        let mut state = self.lock();
+        if bounds.on_full == OnFull::DropOldest && state.drop_oldest_unread() {
+            state.append(bounds, frame);
+        } else {
+            state.last_seq += 1;
+            state.lost_to = state.last_seq;
+            state.count_drop();
+        }
+        drop(state);
+        self.appended.notify_waiters();
+        1
+    }
+
+    /// A reader of what comes after `after`. While it lives the outbox has
+    /// somebody who can be too slow.
+    pub fn reader(self: &Arc<Self>, after: u64) -> Reader {
+        let mut state = self.lock();
+        state.readers += 1;
+        // Nobody asks twice for what the client says it has.
+        let cursor = after.min(state.last_seq);
+        state.read_to = state.read_to.max(cursor);
+        drop(state);
+        self.read.notify_waiters();
+        Reader {
+            outbox: self.clone(),
+            cursor,
+        }
+    }
+
+    /// The client has everything up to `seq`: it need not be kept.
+    pub fn ack(&self, seq: u64) {
+        let mut state = self.lock();
+        let seq = seq.min(state.read_to);
+        while state.frames.front().is_some_and(|f| f.seq <= seq) {
+            state.evict_front();
+        }
+        drop(state);
+        self.read.notify_waiters();
+    }
+
+    /// The last number given.
+    pub fn last_seq(&self) -> u64 {
+        self.lock().last_seq
+    }
+
+    /// Whether every frame after `after` is still here.
+    pub fn covers(&self, after: u64) -> bool {
+        let state = self.lock();
+        after >= state.lost_to && after <= state.last_seq
+    }
+
+    /// Frames dropped by policy since the session began.
+    pub fn dropped_total(&self) -> u64 {
+        self.lock().dropped_total
+    }
+
+    /// Waits until a sender has lost patience with the reader.
+    pub async fn too_slow(&self) {
+        self.too_slow.notified().await;
+    }
+}
+
+impl State {
+    fn unread(&self) -> usize {
+        let first = self.frames.partition_point(|f| f.seq <= self.read_to);
+        self.frames.len() - first
+    }
+
+    /// Makes room by letting go of what was read; else joins `frame` to an
+    /// unread chunk of the same reply.
+    fn room(&mut self, bounds: &Bounds, frame: Option<&ServerFrame>) -> Room {
+        while self.frames.len() >= bounds.frames || self.bytes >= bounds.bytes {
+            match self.frames.front() {
+                Some(front) if front.seq <= self.read_to => self.evict_front(),
+                _ => break,
+            }
+        }
+        if let Some(frame) = frame
+            && self.bytes < bounds.bytes
+            && self.unread() >= bounds.frames / 2
+            && self.join(frame)
+        {
+            return Room::Joined;
+        }
+        if self.frames.len() >= bounds.frames || self.bytes >= bounds.bytes {
+            return Room::Full;
+        }
+        Room::Yes
+    }
+
+    fn join(&mut self, frame: &ServerFrame) -> bool {
+        let read_to = self.read_to;
+        let Some(last) = self.frames.back_mut() else { return false };
+        if last.seq <= read_to {
+            return false;
+        }
+        let ServerFrame::Chunk { id, handler, content, replayed: false } = frame else {
+            return false;
+        };
+        // A reader takes frames under the lock and marks them read, so an unread
+        // frame has no other holder.
+        let Some(Numbered {
+            frame:
+                ServerFrame::Chunk {
+                    id: last_id,
+                    handler: last_handler,
+                    content: joined,
+                    replayed: false,
+                },
+            ..
+        }) = Arc::get_mut(last)
+        else {
+            return false;
+        };
+        if last_id != id || last_handler != handler {
+            return false;
+        }
+        joined.push_str(content);
+        self.bytes += content.len();
+        true
+    }
+
+    fn append(&mut self, bounds: &Bounds, frame: ServerFrame) -> u64 {
+        let _ = self.room(bounds, None);
+        self.last_seq += 1;
+        self.bytes += frame.weight();
+        self.frames.push_back(Arc::new(Numbered {
+            seq: self.last_seq,
+            dropped: std::mem::take(&mut self.dropped),
+            frame,
+        }));
+        self.last_seq
+    }
+
+    fn evict_front(&mut self) {
+        if let Some(front) = self.frames.pop_front() {
+            self.bytes = self.bytes.saturating_sub(front.frame.weight());
+            self.lost_to = self.lost_to.max(front.seq);
+        }
+        if self.frames.is_empty() {
+            // An idle session holds no buffer.
+            self.frames = VecDeque::new();
+        }
+    }
+
+    fn drop_oldest_unread(&mut self) -> bool {
+        let first = self.frames.partition_point(|f| f.seq <= self.read_to);
+        let oldest = (first..self.frames.len())
+            .find(|&i| self.frames.get(i).is_some_and(|f| !f.frame.is_final()));
+        let Some(gone) = oldest.and_then(|i| self.frames.remove(i)) else {
+            return false;
+        };
+        self.bytes = self.bytes.saturating_sub(gone.frame.weight());
+        self.lost_to = self.lost_to.max(gone.seq);
+        self.count_drop();
+        true
+    }
+
+    fn count_drop(&mut self) {
+        self.dropped += 1;
+        self.dropped_total += 1;
+    }
+}
+
+/// Reads an outbox in order.
+#[derive(Debug)]
+pub struct Reader {
+    outbox: Arc<Outbox>,
+    cursor: u64,
+}
+
+impl Reader {
+    /// The next frame; waits for it. Cancel-safe.
+    pub async fn next(&mut self) -> Arc<Numbered> {
+        loop {
+            let outbox = self.outbox.clone();
+            let appended = outbox.appended.notified();
+            tokio::pin!(appended);
+            appended.as_mut().enable();
+            if let Some(frame) = self.try_next() {
+                return frame;
+            }
+            appended.await;
+        }
+    }
+
+    /// The next frame, if it is there.
+    pub fn try_next(&mut self) -> Option<Arc<Numbered>> {
+        let mut state = self.outbox.lock();
+        let at = state.frames.partition_point(|f| f.seq <= self.cursor);
+        let frame = state.frames.get(at)?.clone();
+        self.cursor = frame.seq;
+        state.read_to = state.read_to.max(frame.seq);
+        drop(state);
+        self.outbox.read.notify_waiters();
+        Some(frame)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.outbox.lock().readers -= 1;
+        self.outbox.read.notify_waiters();
+    }
+}

@@ -1,0 +1,123 @@
+//! What every connection shares: the host's services, and the configuration as
+//! it is now.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{self, Config};
+use crate::drain::Drain;
+use crate::route::Routes;
+use crate::session::{Bounds, Rules, Sessions};
+use crate::host::{HostOptions, ReloadError};
+use crate::target::Target;
+use crate::telemetry::Metrics;
+
+/// The configuration, with what is derived from it. Immutable; a message works
+/// with the one that it began with.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub config: Config,
+    pub routes: Routes,
+    pub rules: Rules,
+    pub bounds: Bounds,
+}
+
+impl Snapshot {
+    pub fn new(config: Config) -> Snapshot {
+        Snapshot {
+            routes: Routes::new(&config.routes),
+            rules: Rules {
+                max_in_flight: config.session.max_in_flight,
+                queue: config.session.queue,
+                id_window: config.session.id_window,
+                id_max: config.session.id_max,
+                history_bytes: config.session.history_bytes,
+            },
+            bounds: Bounds {
+                frames: config.outbox.size,
+                bytes: config.outbox.bytes,
+                wait: config.outbox.wait,
+                on_full: config.outbox.on_full,
+            },
+            config,
+        }
+    }
+
+    /// Every plugin that a route or an endpoint names.
+    pub fn wanted_plugins(&self) -> impl Iterator<Item = &str> {
+        self.routes
+            .handlers()
+            .chain(self.config.endpoints.iter().map(|e| e.handler.as_str()))
+    }
+}
+
+pub struct App {
+    snapshot: ArcSwap<Snapshot>,
+    pub runtime: segue_runtime::Runtime,
+    pub sessions: Sessions,
+    pub metrics: Metrics,
+    pub drain: Drain,
+    /// Sockets and replies under way; a drain waits for them.
+    pub tasks: TaskTracker,
+    /// Ends the calls of raw endpoints when the host can wait no longer.
+    pub cut: CancellationToken,
+    pub started: Instant,
+    options: HostOptions,
+}
+
+impl App {
+    pub(crate) fn new(
+        config: Config,
+        runtime: segue_runtime::Runtime,
+        metrics: Metrics,
+        options: HostOptions,
+    ) -> Arc<App> {
+        Arc::new(App {
+            snapshot: ArcSwap::from_pointee(Snapshot::new(config)),
+            runtime,
+            sessions: Sessions::default(),
+            metrics,
+            drain: Drain::default(),
+            tasks: TaskTracker::new(),
+            cut: CancellationToken::new(),
+            started: Instant::now(),
+            options,
+        })
+    }
+
+    /// The configuration as it is now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Reads the configuration file again and puts it in force, whole or not at
+    /// all. What has begun ends with the old one.
+    pub fn reload(&self) -> Result<(), ReloadError> {
+        let path = self.options.config_path.as_ref().ok_or(ReloadError::NoFile)?;
+        let config = config::load(path)?;
+        let restart = self.snapshot().config.needs_restart(&config);
+        if !restart.is_empty() {
+            return Err(ReloadError::NeedsRestart(restart));
+        }
+        if let Some(logs) = &self.options.logs
+            && let Err(error) = logs.set_level(&config.log.level)
+        {
+            tracing::error!(%error, "the log level stays as it was");
+        }
+        self.snapshot.store(Arc::new(Snapshot::new(config)));
+        tracing::info!(path = %path.display(), "configuration reloaded");
+        Ok(())
+    }
+
+    /// Who answers for `handler` now.
+    pub fn target(&self, handler: &str) -> Option<Target> {
+        match self.options.natives.get(handler) {
+            Some(native) => Some(Target::Native(native.clone())),
+            None => self.runtime.generation(handler).map(Target::Plugin),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What the host says about itself.
+//!
+//! - [`logs`]: structured logs that never hold up the work they tell of.
+//! - [`metrics`]: counters and gauges, read at `/metrics`. One registry a host,
+//!   nothing global, so two hosts fit in one process.
+//! - [`trace`]: the W3C trace context that ties a message's lines together.
+
+pub mod logs;
+pub mod metrics;
+mod process;
+mod runtime_stats;
+pub mod trace;
+
+pub use logs::{LogFormat, LogHandle, Logs};
+pub use metrics::Metrics;
+pub use trace::TraceContext;

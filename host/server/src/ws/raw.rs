@@ -1,0 +1,221 @@
+//! Raw endpoints: a WebSocket straight to one handler.
+//!
+//! No session and no JSON: each message from the client is one call, one after
+//! the other in order; each thing the handler sends is one frame. While a call
+//! runs one more message is read ahead, so that a client that leaves is
+//! noticed; more wait in the client's own socket. An error closes with
+//! [`CloseCode::HandlerFailed`] and the error's code in the reason.
+
+use std::sync::Arc;
+
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::{IntoResponse, Response};
+use futures_util::{SinkExt as _, StreamExt as _};
+use segue_protocol::{CloseCode, ErrorCode, RequestError};
+use segue_runtime::{CallError, CallSpec, Context, EndpointKind, Payload, Reply, Request};
+use serde_json::Map;
+use tracing::Instrument as _;
+
+use super::socket::{self, Beat, Pulse, Received, Sink, Stream};
+use crate::drain::Phase;
+use crate::edge::respond;
+use crate::errors;
+use crate::state::App;
+use crate::target::Running;
+use crate::telemetry::TraceContext;
+use crate::telemetry::metrics::Held;
+
+/// The label of raw calls in metrics about messages.
+const MTYPE: &str = "raw";
+/// A close frame's reason has room for so many bytes.
+const MAX_REASON_BYTES: usize = 123;
+
+enum Exit {
+    Peer(Option<u16>),
+    Host(CloseCode),
+    Failed(RequestError),
+}
+
+/// Opens a socket to `handler`. The router calls it for the paths that
+/// `[[endpoint]]` names.
+pub async fn upgrade(app: Arc<App>, handler: String, traceparent: Option<String>, upgrade: WebSocketUpgrade) -> Response {
+    if let Err(error) = app.drain.check() {
+        return respond::error(&error);
+    }
+    let max_frame = app.snapshot().config.server.max_raw_frame;
+    let tasks = app.tasks.clone();
+    socket::bounded(upgrade, max_frame)
+        .on_upgrade(move |socket| tasks.track_future(serve(app, handler, traceparent, socket)))
+        .into_response()
+}
+
+async fn serve(app: Arc<App>, handler: String, traceparent: Option<String>, socket: WebSocket) {
+    let _open = Held::new(&app.metrics.connections);
+    let (mut sink, mut stream) = socket.split();
+    let snapshot = app.snapshot();
+    let pulse = Pulse::new(snapshot.config.server.ping_interval, snapshot.config.server.ping_timeout);
+    drop(snapshot);
+
+    let exit = converse(&app, &handler, traceparent.as_deref(), &mut sink, &mut stream, &pulse).await;
+    match exit {
+        Exit::Peer(None) => socket::answer_close(sink, stream).await,
+        Exit::Peer(Some(code)) => socket::close(sink, stream, code, "protocol error").await,
+        Exit::Host(code) => socket::close_with(sink, stream, code).await,
+        Exit::Failed(error) => {
+            let reason = error.to_string();
+            let reason = reason.get(..reason.floor_char_boundary(MAX_REASON_BYTES)).unwrap_or_default();
+            socket::close(sink, stream, CloseCode::HandlerFailed.code(), reason).await;
+        }
+    }
+}
+
+async fn converse(
+    app: &Arc<App>,
+    handler: &str,
+    traceparent: Option<&str>,
+    sink: &mut Sink,
+    stream: &mut Stream,
+    pulse: &Pulse,
+) -> Exit {
+    let draining = app.drain.reached(Phase::Draining);
+    tokio::pin!(draining);
+    let mut ahead = None;
+    let mut pinged = None;
+    loop {
+        let received = match ahead.take() {
+            Some(received) => received,
+            None => tokio::select! {
+                received = socket::receive(stream, pulse) => received,
+                () = &mut draining => return Exit::Host(CloseCode::Draining),
+                beat = pulse.beat(pinged) => match beat {
+                    Beat::Lost => return Exit::Host(CloseCode::PingTimeout),
+                    Beat::Ping => {
+                        pinged = Some(tokio::time::Instant::now());
+                        if sink.send(Message::Ping(bytes::Bytes::new())).await.is_err() {
+                            return Exit::Peer(None);
+                        }
+                        continue;
+                    }
+                },
+            },
+        };
+        let payload = match received {
+            Received::Text(text) => Payload::Text(text.as_str().to_owned()),
+            Received::Binary(bytes) => Payload::Binary(bytes.into()),
+            Received::Over(code) => return Exit::Peer(code),
+        };
+        let trace = TraceContext::continue_from(traceparent);
+        let span = tracing::info_span!("raw", trace_id = %trace.trace_id(), handler);
+        let answered = answer(app, handler, payload, trace, sink, stream, pulse)
+            .instrument(span)
+            .await;
+        match answered {
+            Ok(next) => ahead = next,
+            Err(exit) => return exit,
+        }
+    }
+}
+
+/// Answers one message. Gives back what was read ahead meanwhile.
+async fn answer(
+    app: &Arc<App>,
+    handler: &str,
+    payload: Payload,
+    trace: TraceContext,
+    sink: &mut Sink,
+    stream: &mut Stream,
+    pulse: &Pulse,
+) -> Result<Option<Received>, Exit> {
+    app.metrics.message_received(MTYPE);
+    let started = std::time::Instant::now();
+    let Some(target) = app.target(handler) else {
+        let error = RequestError::new(ErrorCode::HandlerUnavailable, format!("the handler {handler} is not loaded"));
+        app.metrics.message_ended(MTYPE, error.code.as_str(), started.elapsed());
+        return Err(Exit::Failed(error));
+    };
+    let mut call = target.call(&app.runtime, spec(app, payload, trace));
+    let mut ahead = None;
+    let mut gone = false;
+    let gave_up = relay(app, &mut call, sink, stream, pulse, &mut ahead, &mut gone).await;
+    call.close_replies();
+    let outcome = call.finish().await;
+    let error = outcome.result.as_ref().err().map(|error| errors::of_call(handler, error));
+    let code = error.as_ref().map_or("ok", |error| error.code.as_str());
+    app.metrics.message_ended(MTYPE, code, started.elapsed());
+    if let Some(error) = outcome.result.err().filter(|e| !matches!(e, CallError::ClientGone)) {
+        tracing::warn!(handler, version = target.version().as_deref(), code, %error, "handler failed");
+    }
+    if let Some(exit) = gave_up {
+        return Err(exit);
+    }
+    match error {
+        Some(error) if !gone => Err(Exit::Failed(error)),
+        _ => Ok(ahead),
+    }
+}
+
+/// Passes on what the handler sends until it has ended. Once the client has
+/// left, the handler's sends fail, and it may end in its own way.
+async fn relay(
+    app: &App,
+    call: &mut Running,
+    sink: &mut Sink,
+    stream: &mut Stream,
+    pulse: &Pulse,
+    ahead: &mut Option<Received>,
+    gone: &mut bool,
+) -> Option<Exit> {
+    loop {
+        let reply = tokio::select! {
+            reply = call.next() => reply?,
+            received = socket::receive(stream, pulse), if ahead.is_none() => {
+                if matches!(received, Received::Over(_)) {
+                    *gone = true;
+                    call.close_replies();
+                }
+                *ahead = Some(received);
+                continue;
+            }
+        };
+        let message = match reply {
+            Reply::Chunk(text) => Message::Text(text.into()),
+            Reply::Binary(bytes) => Message::Binary(bytes.into()),
+            // The runtime refuses data here and drops status.
+            Reply::Status(_) | Reply::Data(_) => continue,
+        };
+        if *gone {
+            continue;
+        }
+        match tokio::time::timeout(pulse.patience(), sink.send(message)).await {
+            Ok(Ok(())) => app.metrics.frames_sent.inc(),
+            Ok(Err(_)) => {
+                *gone = true;
+                call.close_replies();
+            }
+            Err(_) => return Some(Exit::Host(CloseCode::SlowConsumer)),
+        }
+    }
+}
+
+fn spec(app: &App, payload: Payload, trace: TraceContext) -> CallSpec {
+    CallSpec {
+        request: Request {
+            id: format!("h-{}", crate::ids::random()),
+            mtype: String::new(),
+            payload,
+            rag_sql: false,
+            rag_doc: false,
+        },
+        context: Context {
+            kind: EndpointKind::Raw,
+            meta: Arc::new(Map::new()),
+            claims: Arc::new(Map::new()),
+            session: None,
+            traceparent: trace.to_string(),
+            attempt: 1,
+            previous: Vec::new(),
+        },
+        deadline: None,
+        cancel: app.cut.child_token(),
+    }
+}
