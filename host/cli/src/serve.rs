@@ -1,0 +1,164 @@
+//! `segue serve`: runs a host until a signal ends it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use segue_server::config::{self, Config, LogFormat};
+use segue_server::telemetry::{self, Logs};
+use segue_server::{Drain, Host, HostOptions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{ConfigArg, term};
+
+/// What shells report for a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// Serve a config until a signal ends it
+///
+/// SIGTERM makes /health/ready fail, waits for drain_delay, then drains: what
+/// runs may finish within drain_timeout, and clients are told to come back.
+/// Ctrl-C drains without the delay; a second one ends at once. SIGHUP reads the
+/// config again.
+///
+/// Exits 0 after a drain, 1 when it cannot start, 2 when the config cannot be
+/// read, 130 after a second Ctrl-C.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  segue serve
+  segue serve --config deploy/segue.toml
+  SEGUE_LOG__FORMAT=pretty segue serve")]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Listen beyond loopback although nobody has to prove who they are
+    #[arg(long)]
+    insecure: bool,
+}
+
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    let config = match config::load(&args.config.config) {
+        Ok(config) => config,
+        Err(failure) => return Ok(term::no_config(&failure)),
+    };
+    if let Err(fault) = config::exposure(&config, args.insecure) {
+        term::tell(&fault.to_string());
+        return Ok(ExitCode::FAILURE);
+    }
+    let format = match config.log.format {
+        LogFormat::Json => telemetry::LogFormat::Json,
+        LogFormat::Pretty => telemetry::LogFormat::Pretty,
+    };
+    // Dropped last, so that the lines still queued are written.
+    let logs = Logs::install(&config.log.level, format)?;
+    let options = HostOptions {
+        insecure: args.insecure,
+        config_path: Some(args.config.config.clone()),
+        logs: Some(logs.handle()),
+        ..HostOptions::default()
+    };
+    term::block_on(serve(config, options)).map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config, options: HostOptions) -> anyhow::Result<()> {
+    // Before the host starts: a signal that comes meanwhile must not be lost.
+    let mut signals = Signals::listen()?;
+    log_config(&config);
+    let host = Host::start(config.clone(), options).await?;
+    say_started(&config, &host);
+    signals.follow(&host).await;
+    Ok(())
+}
+
+/// Machines get the whole resolved config in one line; people can ask for it
+/// with `log.level = "debug"`, or of the admin API.
+fn log_config(config: &Config) {
+    match config.log.format {
+        LogFormat::Json => tracing::info!(config = %config.redacted_json(), "config resolved"),
+        LogFormat::Pretty => tracing::debug!(config = %config.redacted_json(), "config resolved"),
+    }
+}
+
+fn say_started(config: &Config, host: &Host) {
+    let (public, admin) = (host.public_addr(), host.admin_addr());
+    match config.log.format {
+        LogFormat::Json => tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "serving"),
+        LogFormat::Pretty => term::tell(&format!(
+            "segue {} serves http://{public}/ from {}, admin on http://{admin}/; Ctrl-C stops it",
+            env!("CARGO_PKG_VERSION"),
+            config.plugins.dir.display(),
+        )),
+    }
+}
+
+/// The signals that a host follows.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Signals> {
+        let listen = |kind| signal(kind).context("signals cannot be listened for");
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns when the host has stopped.
+    async fn follow(&mut self, host: &Host) {
+        let mut leaving: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(std::future::pending());
+        let mut terminated = false;
+        let mut interrupted = false;
+        loop {
+            tokio::select! {
+                () = host.stopped() => return,
+                () = &mut leaving => return,
+                Some(()) = self.terminate.recv() => {
+                    // A second one changes nothing: orchestrators repeat it.
+                    if !terminated && !interrupted {
+                        terminated = true;
+                        leaving = Box::pin(host.drain(Drain::Graceful));
+                    }
+                }
+                Some(()) = self.interrupt.recv() => {
+                    if interrupted {
+                        std::process::exit(INTERRUPTED);
+                    }
+                    interrupted = true;
+                    term::tell(&finishing(host));
+                    // In place of a graceful drain, whose delay it cuts short.
+                    leaving = Box::pin(host.drain(Drain::Now));
+                }
+                Some(()) = self.hang_up.recv() => reload(host),
+            }
+        }
+    }
+}
+
+fn finishing(host: &Host) -> String {
+    let calls: usize = host
+        .runtime()
+        .plugins()
+        .iter()
+        .map(|plugin| plugin.in_flight)
+        .sum();
+    let calls = match calls {
+        1 => "1 call".to_owned(),
+        n => format!("{n} calls"),
+    };
+    format!("finishing {calls}, press Ctrl-C again to stop at once")
+}
+
+fn reload(host: &Host) {
+    match host.reload() {
+        Ok(()) => tracing::info!("config read again and in force"),
+        Err(error) => tracing::error!(%error, "config read again and not taken; the one in force stays"),
+    }
+}
