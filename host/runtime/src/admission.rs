@@ -45,11 +45,7 @@ impl Admission {
         self.per_plugin
     }
 
-    pub(crate) fn try_admit(
-        &self,
-        share: &Arc<Semaphore>,
-        weight: u32,
-    ) -> Result<Admitted, Scope> {
+    pub(crate) fn try_admit(&self, share: &Arc<Semaphore>, weight: u32) -> Result<Admitted, Scope> {
         let plugin = Arc::clone(share)
             .try_acquire_many_owned(weight)
             .map_err(|_| Scope::Plugin)?;

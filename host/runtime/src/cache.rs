@@ -207,8 +207,7 @@ fn load(mut file: File, engine: &Engine) -> Result<Component, String> {
     }
     check_owner(&meta)?;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-    file.read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
+    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     let rest = bytes.strip_prefix(MAGIC).ok_or("it has no header")?;
     let (digest, code) = rest.split_at_checked(DIGEST_BYTES).ok_or("it is cut off")?;
     if Sha256::digest(code).as_slice() != digest {

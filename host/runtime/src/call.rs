@@ -23,7 +23,7 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use crate::admission::{Admission, Admitted};
 use crate::engine::Ticker;
 use crate::gate::{Gate, HostCalls};
-use crate::generation::Generation;
+use crate::generation::{Generation, InFlightGuard};
 use crate::host::{CallState, ReplySide};
 use crate::spec::{CallError, CallSpec, Outcome, Reply, Request, Usage};
 use outcome::{End, Interrupted};
@@ -101,6 +101,11 @@ impl Caller {
         let tenure = &generation.tenure;
         match self.admission.try_admit(&tenure.share, generation.weight) {
             Ok(admitted) => {
+                let held = Held {
+                    _plugin: tenure.in_flight.enter(),
+                    _version: generation.in_flight.enter(),
+                    _admitted: admitted,
+                };
                 let run = Run {
                     caller: Arc::clone(self),
                     generation: Arc::clone(generation),
@@ -108,7 +113,7 @@ impl Caller {
                     cancel,
                     sender,
                 };
-                guests.spawn(run.to_the_end(admitted, done));
+                guests.spawn(run.complete(held, done));
             }
             Err(scope) => {
                 let result = Err(CallError::Overloaded { scope });
@@ -122,6 +127,13 @@ impl Caller {
     }
 }
 
+/// What a call occupies, from its start until nothing of it is left.
+struct Held {
+    _plugin: InFlightGuard,
+    _version: InFlightGuard,
+    _admitted: Admitted,
+}
+
 /// An admitted call.
 struct Run {
     caller: Arc<Caller>,
@@ -132,14 +144,13 @@ struct Run {
 }
 
 impl Run {
-    async fn to_the_end(self, admitted: Admitted, done: oneshot::Sender<Outcome>) {
+    async fn complete(self, held: Held, done: oneshot::Sender<Outcome>) {
         let tenure = Arc::clone(&self.generation.tenure);
-        let in_flight = (tenure.in_flight.enter(), self.generation.in_flight.enter());
         let started = Instant::now();
         let ended = AssertUnwindSafe(self.run(started)).catch_unwind().await;
         let outcome = ended.unwrap_or_else(|_| outcome::panicked(started));
         tenure.count_call(&outcome.result);
-        drop((in_flight, admitted));
+        drop(held);
         // Nobody may be waiting any more.
         let _ = done.send(outcome);
     }
@@ -193,9 +204,7 @@ impl Run {
             end = handle(&generation, &mut store, spec.request) => end,
         };
         let end = match end {
-            End::Interrupted if cancel.is_cancelled() || caller.stop.is_cancelled() => {
-                End::Cancelled
-            }
+            End::Interrupted if cancel.is_cancelled() || caller.stop.is_cancelled() => End::Cancelled,
             End::Interrupted => End::Deadline,
             end => end,
         };
@@ -207,11 +216,7 @@ impl Run {
 }
 
 /// A fresh instance, and the call into it.
-async fn handle(
-    generation: &Generation,
-    store: &mut Store<CallState>,
-    request: Request,
-) -> End {
+async fn handle(generation: &Generation, store: &mut Store<CallState>, request: Request) -> End {
     let handler = match generation.code.instantiate_async(&mut *store).await {
         Ok(handler) => handler,
         Err(error) => return End::of_instantiation(error),

@@ -96,7 +96,11 @@ pub fn describe(bytes: &[u8]) -> Result<Inspection, LoadError> {
         imports: imports.all,
         wants: imports.wants,
         unknown: imports.unknown,
-        exports: outline.exports.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        exports: outline
+            .exports
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect(),
         digest: digest(bytes),
         bytes: bytes.len() as u64,
         refusal,
@@ -169,8 +173,18 @@ impl<'a> Outline<'a> {
     }
 
     fn refusal(&self, types: TypesRef<'_>) -> Option<LoadError> {
-        let wrong = |found: String| Some(LoadError::WrongWorld { found, speaks: SPEAKS });
-        let unknown = |world| Some(LoadError::UnknownWorld { world, speaks: SPEAKS });
+        let wrong = |found: String| {
+            Some(LoadError::WrongWorld {
+                found,
+                speaks: SPEAKS,
+            })
+        };
+        let unknown = |world| {
+            Some(LoadError::UnknownWorld {
+                world,
+                speaks: SPEAKS,
+            })
+        };
         match self.world() {
             Some(World::Handler) if handles(types) => None,
             Some(World::Handler) => wrong(
@@ -189,7 +203,8 @@ impl<'a> Outline<'a> {
             return "this is a command-line program (it exports `wasi:cli/run`), not a handler; make it a library that exports `handle`".to_owned();
         }
         if exports("wasi:http/incoming-handler@") || exports("wasi:http/handler@") {
-            return "this is a WASI HTTP handler (it exports `wasi:http`), not a handler of messages".to_owned();
+            return "this is a WASI HTTP handler (it exports `wasi:http`), not a handler of messages"
+                .to_owned();
         }
         if self.exports.is_empty() {
             return "it exports nothing, not even `handle`".to_owned();

@@ -146,8 +146,8 @@ impl Worker {
             }
             None => {
                 self.counts.misses.fetch_add(1, Ordering::Relaxed);
-                let component = Component::from_binary(&self.engine, wasm)
-                    .map_err(|error| failed(&reason_of(&error)))?;
+                let component =
+                    Component::from_binary(&self.engine, wasm).map_err(|error| failed(&reason_of(&error)))?;
                 if let Some(cache) = &self.cache {
                     cache.put(&digest, &component);
                 }

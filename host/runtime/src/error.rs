@@ -38,10 +38,7 @@ pub enum LoadError {
     Truncated { have: u64, need: u64 },
 
     #[error("this is not WebAssembly but {found}: {mend}")]
-    NotWasm {
-        found: &'static str,
-        mend: &'static str,
-    },
+    NotWasm { found: &'static str, mend: &'static str },
 
     #[error(
         "this is a core WebAssembly module, not a component: build it for the target wasm32-wasip2, or wrap it with `wasm-tools component new FILE.wasm -o NAME.wasm`"
@@ -83,13 +80,8 @@ pub enum LoadError {
     )]
     CompileFailed { reason: String },
 
-    #[error(
-        "it does not fit the host's interfaces ({reason}): build it again against the WIT of {speaks}"
-    )]
-    LinkFailed {
-        reason: String,
-        speaks: &'static str,
-    },
+    #[error("it does not fit the host's interfaces ({reason}): build it again against the WIT of {speaks}")]
+    LinkFailed { reason: String, speaks: &'static str },
 
     #[error(
         "the folder holds more plugins than the {limit} that `[plugins] max_count` allows: remove some, or raise that limit"

@@ -243,7 +243,9 @@ mod tests {
         let mut grants = base.clone();
         grants.grants.insert("sql".into(), vec!["shop".into()]);
         let mut wider = grants.clone();
-        wider.grants.insert("sql".into(), vec!["shop".into(), "hr".into()]);
+        wider
+            .grants
+            .insert("sql".into(), vec!["shop".into(), "hr".into()]);
         let versions = [
             version,
             version_of(b"wasn", &base),

@@ -8,34 +8,31 @@
 //! Offers for one plugin come one after the other (the folder awaits each);
 //! those for different plugins may run side by side.
 
+mod build;
 mod record;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::broadcast;
 use wasmtime::component::Linker;
 
-use crate::admission::{Admission, weight_of};
-use crate::bindings::HandlerPre;
-use crate::check::SPEAKS;
-use crate::compile::{CompilePool, Compiled, reason_of};
+use crate::admission::Admission;
+use crate::compile::CompilePool;
 use crate::error::LoadError;
-use crate::generation::{Freed, Generation, Identity, InFlight};
+use crate::generation::{Generation, Identity};
 use crate::host::CallState;
 use crate::sidecar::Sidecar;
 use crate::stats::Tenure;
 use crate::status::{PluginEvent, PluginStats, PluginStatus};
+use build::Built;
 use record::Record;
 
 /// Events that a slow listener may lag behind before it loses the oldest.
 const EVENTS: usize = 256;
-
-/// A WebAssembly page.
-const PAGE_BYTES: u64 = 64 * 1024;
 
 /// A file of the folder with what stands beside it, read once.
 pub(crate) struct Candidate {
@@ -154,11 +151,7 @@ impl Registry {
     /// version as the one that serves is left alone.
     pub(crate) async fn offer(&self, candidate: Candidate) -> Offered {
         let started = Instant::now();
-        let Candidate {
-            name,
-            wasm,
-            sidecar,
-        } = candidate;
+        let Candidate { name, wasm, sidecar } = candidate;
         let Ok((identity, wasm)) = tokio::task::spawn_blocking({
             let name = name.clone();
             move || (Identity::new(name, &wasm, sidecar), wasm)
@@ -207,7 +200,9 @@ impl Registry {
         let serves = slot.and_then(|slot| slot.current.load_full());
         match serves {
             Some(serves) => tracing::warn!(
-                plugin = name, code, serves = serves.version(),
+                plugin = name,
+                code,
+                serves = serves.version(),
                 "plugin {name} was refused, the version before it still serves: {message}"
             ),
             None => tracing::warn!(plugin = name, code, "plugin {name} was refused: {message}"),
@@ -302,59 +297,6 @@ impl Shared {
         }
     }
 
-    async fn build(
-        self: &Arc<Shared>,
-        slot: &Arc<Slot>,
-        identity: Identity,
-        wasm: Arc<[u8]>,
-    ) -> Result<Built, LoadError> {
-        let bytes = wasm.len() as u64;
-        let Compiled {
-            component,
-            inspection,
-        } = self.pool.compile(wasm).await?;
-        let required = component.resources_required().ok_or_else(|| {
-            link_failed("it imports a core module, whose needs cannot be known beforehand")
-        })?;
-        let weight = weight_of(&required);
-        let share = self.admission.per_plugin();
-        if weight > share {
-            return Err(LoadError::TooManyInstances { weight, share });
-        }
-        let pages = required.max_initial_memory_size.unwrap_or(0);
-        let needs = pages.saturating_mul(PAGE_BYTES);
-        let limit = identity.limits.memory_bytes;
-        if needs > limit {
-            return Err(LoadError::MemoryTooSmall { needs, limit });
-        }
-        let code = self
-            .linker
-            .instantiate_pre(&component)
-            .and_then(HandlerPre::new)
-            .map_err(|error| link_failed(&reason_of(&error)))?;
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let shared = Arc::downgrade(self);
-        let freed = {
-            let (slot, version) = (Arc::downgrade(slot), identity.version.clone());
-            Freed::new(move || freed(&shared, &slot, serial, version))
-        };
-        let generation = Generation {
-            code,
-            identity: Arc::new(identity),
-            weight,
-            tenure: Arc::clone(&slot.tenure),
-            in_flight: Arc::new(InFlight::default()),
-            loaded_at: SystemTime::now(),
-            _freed: freed,
-        };
-        Ok(Built {
-            generation: Arc::new(generation),
-            serial,
-            wants: inspection.wants,
-            bytes,
-        })
-    }
-
     /// From here on calls begin on the new version.
     fn swap(&self, slot: &Slot, built: Built, started: Instant) {
         let name = slot.name.clone();
@@ -368,7 +310,10 @@ impl Shared {
         let ms = started.elapsed().as_secs_f64() * 1000.0;
         let before = previous.as_ref().map(|generation| generation.version());
         tracing::info!(
-            plugin = name, version, previous = before, ms,
+            plugin = name,
+            version,
+            previous = before,
+            ms,
             "plugin {name} serves in version {version}"
         );
         self.tell(PluginEvent::Loaded {
@@ -395,32 +340,5 @@ impl Shared {
             slots.remove(&slot.name);
             self.slots.store(Arc::new(slots));
         }
-    }
-}
-
-/// A generation that has not begun to serve.
-struct Built {
-    generation: Arc<Generation>,
-    serial: u64,
-    wants: Vec<String>,
-    bytes: u64,
-}
-
-/// Runs when a generation's code is out of memory.
-fn freed(shared: &Weak<Shared>, slot: &Weak<Slot>, serial: u64, version: String) {
-    let (Some(shared), Some(slot)) = (shared.upgrade(), slot.upgrade()) else {
-        return;
-    };
-    slot.record().freed(serial);
-    let name = slot.name.clone();
-    tracing::debug!(plugin = name, version, "an old version of {name} is out of memory");
-    shared.tell(PluginEvent::Freed { name, version });
-    shared.forget_if_drained(&slot);
-}
-
-fn link_failed(reason: &str) -> LoadError {
-    LoadError::LinkFailed {
-        reason: String::from(reason),
-        speaks: SPEAKS,
     }
 }

@@ -172,12 +172,8 @@ impl fmt::Debug for Runtime {
 fn check_folder(settings: &Settings) -> Result<(), StartError> {
     let problem = match std::fs::read_dir(&settings.dir) {
         Ok(_) => return Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            String::from("does not exist")
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-            String::from("is not a folder")
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::from("does not exist"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => String::from("is not a folder"),
         Err(error) => format!("cannot be read ({error})"),
     };
     Err(StartError::Folder {

@@ -122,7 +122,9 @@ impl Reader<'_> {
                 let capability = clip(capability, 60);
                 self.fault(
                     key.span().start,
-                    format!("`{capability}` cannot be a capability: these are lower-case names such as `sql`"),
+                    format!(
+                        "`{capability}` cannot be a capability: these are lower-case names such as `sql`"
+                    ),
                 );
             }
             if let Some(names) = self.names(capability, value) {
@@ -154,7 +156,10 @@ impl Reader<'_> {
                 Some(_) => {}
                 None => self.fault(
                     item.span().start,
-                    format!("a name must be a string, not {}: put it in quotes", a(item.get_ref())),
+                    format!(
+                        "a name must be a string, not {}: put it in quotes",
+                        a(item.get_ref())
+                    ),
                 ),
             }
         }
@@ -188,7 +193,10 @@ impl Reader<'_> {
         let at = value.span().start;
         let Some(text) = value.get_ref().as_str() else {
             let found = a(value.get_ref());
-            self.fault(at, format!("`deadline` must be a duration, not {found}: write, for instance, \"30s\""));
+            self.fault(
+                at,
+                format!("`deadline` must be a duration, not {found}: write, for instance, \"30s\""),
+            );
             return;
         };
         match parse_duration(text) {
@@ -200,20 +208,16 @@ impl Reader<'_> {
                 let max = humantime::format_duration(max);
                 self.fault(
                     at,
-                    format!("`deadline` may be at most \"{max}\": lower it, or raise `[max_limits] deadline`"),
+                    format!(
+                        "`deadline` may be at most \"{max}\": lower it, or raise `[max_limits] deadline`"
+                    ),
                 );
             }
             Ok(deadline) => *limit = deadline,
         }
     }
 
-    fn size(
-        &mut self,
-        key: &str,
-        value: &Spanned<DeValue<'_>>,
-        limit: &mut u64,
-        range: RangeInclusive<u64>,
-    ) {
+    fn size(&mut self, key: &str, value: &Spanned<DeValue<'_>>, limit: &mut u64, range: RangeInclusive<u64>) {
         let at = value.span().start;
         let parsed = match value.get_ref() {
             DeValue::String(text) => parse_size(text),
@@ -248,7 +252,9 @@ impl Reader<'_> {
             Some(chunks) if (1..=max).contains(&chunks) => *limit = chunks,
             _ => self.fault(
                 value.span().start,
-                format!("`chunks` must be a number from 1 to {max}: change it, or raise `[max_limits] chunks`"),
+                format!(
+                    "`chunks` must be a number from 1 to {max}: change it, or raise `[max_limits] chunks`"
+                ),
             ),
         }
     }

@@ -56,10 +56,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Writes a size with the largest unit that suits it: `64 MiB`, `95.4 MiB`,
 /// `17 bytes`.
 pub fn format_size(bytes: u64) -> String {
-    let Some((name, factor)) = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
-        .into_iter()
-        .find(|(_, factor)| bytes >= *factor)
-    else {
+    let Some((name, factor)) = [
+        ("TiB", 1u64 << 40),
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+    ]
+    .into_iter()
+    .find(|(_, factor)| bytes >= *factor) else {
         return format!("{bytes} bytes");
     };
     if bytes.is_multiple_of(factor) {

@@ -130,9 +130,7 @@ fn of_fault(fault: ReplyFault, state: &CallState) -> CallError {
         ReplyFault::TooLarge => CallError::ReplyTooLarge {
             limit_bytes: limits.reply_bytes,
         },
-        ReplyFault::TooManyChunks => CallError::TooManyChunks {
-            limit: limits.chunks,
-        },
+        ReplyFault::TooManyChunks => CallError::TooManyChunks { limit: limits.chunks },
         ReplyFault::ClientGone => CallError::ClientGone,
     }
 }
@@ -175,7 +173,7 @@ fn bounded(error: HandlerError) -> HandlerError {
 }
 
 /// What the operator learns of a call that did not end well.
-pub(super) fn log(decided: &Decided, plugin: &Identity, trace: &str) {
+pub(super) fn log(decided: &Decided, plugin: &Identity, traceparent: &str) {
     let Err(error) = &decided.outcome.result else {
         return;
     };
@@ -184,8 +182,21 @@ pub(super) fn log(decided: &Decided, plugin: &Identity, trace: &str) {
         Some(detail) => {
             let detail = format!("{detail:?}");
             let detail = cut(&detail, TRACE_MAX_BYTES);
-            tracing::warn!(plugin = name, version, trace, code, detail, "a call failed: {error}");
+            tracing::warn!(
+                plugin = name,
+                version,
+                traceparent,
+                code,
+                detail,
+                "a call failed: {error}"
+            );
         }
-        None => tracing::debug!(plugin = name, version, trace, code, "a call failed: {error}"),
+        None => tracing::debug!(
+            plugin = name,
+            version,
+            traceparent,
+            code,
+            "a call failed: {error}"
+        ),
     }
 }

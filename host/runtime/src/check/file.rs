@@ -88,8 +88,7 @@ fn sort(bytes: &[u8]) -> (&'static str, &'static str) {
         Ok(text) => text,
         // The cut may have gone through a character.
         Err(error) if error.valid_up_to() + 4 > head.len() => {
-            std::str::from_utf8(head.get(..error.valid_up_to()).unwrap_or_default())
-                .unwrap_or_default()
+            std::str::from_utf8(head.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default()
         }
         Err(_) => return ("other binary data", BUILD),
     };
@@ -107,10 +106,7 @@ fn sort(bytes: &[u8]) -> (&'static str, &'static str) {
         );
     }
     if start.starts_with("<!doctype") || start.starts_with("<html") || start.starts_with("<?xml") {
-        return (
-            "a web page",
-            "the download went wrong, so fetch the file itself",
-        );
+        return ("a web page", "the download went wrong, so fetch the file itself");
     }
     if start.starts_with("version https://git-lfs") {
         return (

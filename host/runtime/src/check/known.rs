@@ -35,7 +35,9 @@ pub(super) struct Version<'a> {
 impl<'a> Version<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let core = text.split_once('+').map_or(text, |(core, _)| core);
-        let (core, plain) = core.split_once('-').map_or((core, true), |(core, _)| (core, false));
+        let (core, plain) = core
+            .split_once('-')
+            .map_or((core, true), |(core, _)| (core, false));
         let mut numbers = core.split('.').map(|number| number.parse::<u64>().ok());
         let version = Self {
             text,

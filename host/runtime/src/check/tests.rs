@@ -88,7 +88,11 @@ fn what_is_no_component_is_told_apart_with_a_mend() {
         (b"hello, world\n", "not_wasm", "text"),
         (b"(component)", "not_wasm", "wasm-tools parse"),
         (b"<!DOCTYPE html><html>", "not_wasm", "web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "not_wasm", "git lfs pull"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "not_wasm",
+            "git lfs pull",
+        ),
         (b"\x1f\x8b\x08\x00", "not_wasm", "unpack"),
         (b"PK\x03\x04", "not_wasm", "unpack"),
         (b"\x7fELF\x02\x01", "not_wasm", "native"),
@@ -203,7 +207,10 @@ fn a_newer_patch_version_runs_if_all_it_imports_is_known() {
     let refusal = refusal(&handler_with("0.1.9", "", &call("budget"), "handle"));
     assert_eq!(refusal.code(), "unknown_import");
     let message = refusal.to_string();
-    assert!(message.contains("segue:plugin/call@0.1.9 (its function `budget`)"), "{message}");
+    assert!(
+        message.contains("segue:plugin/call@0.1.9 (its function `budget`)"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -61,8 +61,7 @@ impl Loader {
         let permit = Arc::clone(&self.reads).acquire_owned().await.ok();
         let settings = Arc::clone(&self.settings);
         let name = order.name.clone();
-        let outcome =
-            tokio::task::spawn_blocking(move || read::read(&order, &settings)).await?;
+        let outcome = tokio::task::spawn_blocking(move || read::read(&order, &settings)).await?;
         Ok(match outcome {
             Outcome::Same(look) => Ended::Same(look),
             Outcome::Absent => Ended::Absent,
@@ -86,13 +85,7 @@ impl Loader {
             } => {
                 let _held = self.hold(wasm.len() as u64).await;
                 drop(permit);
-                self.registry
-                    .offer(Candidate {
-                        name,
-                        wasm,
-                        sidecar,
-                    })
-                    .await;
+                self.registry.offer(Candidate { name, wasm, sidecar }).await;
                 Ended::Dealt {
                     look,
                     content: Some(content),

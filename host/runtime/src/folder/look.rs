@@ -73,9 +73,7 @@ impl Look {
         match fs::metadata(path) {
             Ok(metadata) => match not_a_file(&metadata) {
                 None => Self::File(Stamp::of(&metadata)),
-                Some(what) => {
-                    Self::Useless(Some(Stamp::of(&metadata)), LoadError::NotAFile { what })
-                }
+                Some(what) => Self::Useless(Some(Stamp::of(&metadata)), LoadError::NotAFile { what }),
             },
             // Nothing there, no folder either, or a link to nothing.
             Err(error) if is_nothing(error.kind()) => match fs::symlink_metadata(path) {

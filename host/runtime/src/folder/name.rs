@@ -67,7 +67,10 @@ mod tests {
         for (file, expected) in [
             ("echo.wasm", FileName::Plugin("echo".into(), Part::Wasm)),
             ("sql-rag_2.toml", FileName::Plugin("sql-rag_2".into(), Part::Toml)),
-            (&format!("{long}.wasm"), FileName::Plugin(long.clone(), Part::Wasm)),
+            (
+                &format!("{long}.wasm"),
+                FileName::Plugin(long.clone(), Part::Wasm),
+            ),
             ("Echo.wasm", FileName::Wrong("Echo.wasm".into())),
             ("-echo.wasm", FileName::Wrong("-echo.wasm".into())),
             ("my plugin.wasm", FileName::Wrong("my plugin.wasm".into())),

@@ -172,7 +172,9 @@ fn bounded(path: &Path, stamp: &Stamp, max_bytes: u64) -> std::io::Result<Option
         return Ok(None);
     }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.len).unwrap_or(0));
-    (&file).take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    (&file)
+        .take(max_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)?;
     let whole = bytes.len() as u64 == stamp.len && Stamp::of(&file.metadata()?) == *stamp;
     Ok(whole.then_some(bytes))
 }
@@ -216,4 +218,116 @@ fn fingerprint(wasm: &[u8], toml: Option<&[u8]>) -> [u8; 32] {
         hash.update(toml);
     }
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn order(dir: &Path) -> Order {
+        Order {
+            dir: dir.to_owned(),
+            folder: FolderId::of(dir).ok(),
+            name: "echo".to_owned(),
+            known: None,
+            expected: None,
+            content: None,
+            empty_counts: false,
+        }
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            max_file_bytes: 100,
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn a_pair_that_changed_while_it_waited_waits_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let wasm = dir.path().join("echo.wasm");
+        fs::write(&wasm, "one").unwrap();
+        let mut order = order(dir.path());
+        order.expected = Some(PairLook::at(dir.path(), "echo"));
+        fs::write(&wasm, "three").unwrap();
+        let Outcome::Unquiet(look) = read(&order, &settings()) else {
+            panic!("read while it changes");
+        };
+        order.expected = Some(look);
+        assert!(matches!(read(&order, &settings()), Outcome::Read { .. }));
+    }
+
+    #[test]
+    fn the_same_look_is_not_read_and_the_same_content_not_offered() {
+        let dir = tempfile::tempdir().unwrap();
+        let wasm = dir.path().join("echo.wasm");
+        fs::write(&wasm, "one").unwrap();
+        let mut order = order(dir.path());
+        let Outcome::Read { look, content, .. } = read(&order, &settings()) else {
+            panic!("not read");
+        };
+        order.known = Some(look);
+        order.content = Some(content);
+        assert!(matches!(read(&order, &settings()), Outcome::Same(_)));
+        fs::remove_file(&wasm).unwrap();
+        fs::write(&wasm, "one").unwrap();
+        assert!(matches!(read(&order, &settings()), Outcome::Same(_)));
+        fs::write(dir.path().join("echo.toml"), "[settings]").unwrap();
+        assert!(matches!(read(&order, &settings()), Outcome::Read { .. }));
+    }
+
+    #[test]
+    fn a_file_counts_as_removed_only_from_the_folder_it_was_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("plugins");
+        fs::create_dir(&inner).unwrap();
+        let order = order(&inner);
+        assert!(matches!(read(&order, &settings()), Outcome::Absent));
+        fs::rename(&inner, dir.path().join("away")).unwrap();
+        assert!(matches!(read(&order, &settings()), Outcome::FolderGone));
+        fs::create_dir(&inner).unwrap();
+        assert!(matches!(read(&order, &settings()), Outcome::FolderGone));
+        fs::remove_dir(&inner).unwrap();
+        fs::write(&inner, "a file").unwrap();
+        assert!(matches!(read(&order, &settings()), Outcome::FolderGone));
+    }
+
+    #[test]
+    fn an_empty_file_has_a_settle_time_to_fill() {
+        let dir = tempfile::tempdir().unwrap();
+        for empty in ["echo.wasm", "echo.toml"] {
+            fs::write(dir.path().join("echo.wasm"), "one").unwrap();
+            fs::write(dir.path().join(empty), "").unwrap();
+            let mut order = order(dir.path());
+            assert!(matches!(read(&order, &settings()), Outcome::Empty));
+            order.empty_counts = true;
+            // Whether it is a plugin is for the check to say.
+            assert!(matches!(read(&order, &settings()), Outcome::Read { .. }));
+        }
+    }
+
+    #[test]
+    fn the_bound_on_size_is_exact() {
+        let dir = tempfile::tempdir().unwrap();
+        let wasm = dir.path().join("echo.wasm");
+        fs::write(&wasm, [b'x'; 100]).unwrap();
+        assert!(matches!(
+            read(&order(dir.path()), &settings()),
+            Outcome::Read { .. }
+        ));
+        fs::write(&wasm, [b'x'; 101]).unwrap();
+        let Outcome::Refused { error, .. } = read(&order(dir.path()), &settings()) else {
+            panic!("not refused");
+        };
+        assert_eq!(
+            error,
+            LoadError::TooLarge {
+                bytes: 101,
+                limit: 100
+            }
+        );
+    }
 }

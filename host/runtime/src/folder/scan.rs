@@ -45,8 +45,8 @@ pub(super) struct Listing {
 /// nothing falls between.
 pub(super) fn scan(order: &Order) -> std::io::Result<Listing> {
     let folder = FolderId::of(&order.dir)?;
-    let watcher = (order.watched != Some(folder))
-        .then(|| order.ear.watch().map_err(|error| error.to_string()));
+    let watcher =
+        (order.watched != Some(folder)).then(|| order.ear.watch().map_err(|error| error.to_string()));
     let names = Names::read(order)?;
     let pairs = names
         .plugins

@@ -155,9 +155,9 @@ impl Waiters {
     pub(super) fn tell(&mut self, settle: &Settle, now: Instant) {
         for mut waiter in std::mem::take(&mut self.0) {
             let until = waiter.until;
-            waiter.names.retain(|name| {
-                settle.is_busy(name) || (settle.is_waiting(name) && now < until)
-            });
+            waiter
+                .names
+                .retain(|name| settle.is_busy(name) || (settle.is_waiting(name) && now < until));
             if waiter.names.is_empty() {
                 waiter.done.tell();
             } else {

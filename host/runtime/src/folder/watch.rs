@@ -137,9 +137,7 @@ fn happened(kind: EventKind) -> Option<Happened> {
         EventKind::Create(_) => Some(Happened::Created),
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Happened::Closed),
         EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Some(Happened::Placed),
-        EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => {
-            Some(Happened::Gone)
-        }
+        EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => Some(Happened::Gone),
         // Follows its two halves, which were told already.
         EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
         EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => Some(Happened::Written),
@@ -185,7 +183,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_lost_is_told() {
         let (ear, mut changes) = channel(Path::new("/plugins"));
-        hear(&ear, EventKind::Remove(notify::event::RemoveKind::Folder), "/plugins");
+        hear(
+            &ear,
+            EventKind::Remove(notify::event::RemoveKind::Folder),
+            "/plugins",
+        );
         assert_eq!(changes.next().await, Some(Change::Lost));
         ear.hear(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
         assert_eq!(changes.next().await, Some(Change::Lost));

@@ -45,10 +45,10 @@ impl PluginLog {
         }
         let context = cut(context, CONTEXT_MAX_BYTES);
         let message = cut(message, RECORD_MAX_BYTES);
-        let (plugin, version, trace) = self.fields();
+        let (plugin, version, traceparent) = self.fields();
         macro_rules! record {
             ($level:ident) => {
-                tracing::$level!(target: "plugin", plugin, version, trace, context, "{message}")
+                tracing::$level!(target: "plugin", plugin, version, traceparent, context, "{message}")
             };
         }
         match level {
@@ -70,9 +70,9 @@ impl Drop for PluginLog {
         let written = self.written.load(Ordering::Relaxed);
         if written > RECORDS_MAX {
             let dropped = written - RECORDS_MAX;
-            let (plugin, version, trace) = self.fields();
+            let (plugin, version, traceparent) = self.fields();
             tracing::warn!(
-                target: "plugin", plugin, version, trace, dropped,
+                target: "plugin", plugin, version, traceparent, dropped,
                 "the call wrote more than {RECORDS_MAX} log records; the rest were dropped"
             );
         }
@@ -83,6 +83,7 @@ impl Host for CallState {
     fn log(&mut self, level: Level, context: String, message: String) -> wasmtime::Result<()> {
         let pass = self.gate.enter(Function::Log, message.len())?;
         self.log.write(level, &context, &message);
-        Ok(pass.leave_with(()))
+        pass.leave_with(());
+        Ok(())
     }
 }

@@ -50,10 +50,7 @@ impl CallState {
         gate: Gate,
         reply: ReplySide,
     ) -> CallState {
-        let log = Arc::new(PluginLog::new(
-            Arc::clone(&plugin),
-            context.traceparent.clone(),
-        ));
+        let log = Arc::new(PluginLog::new(Arc::clone(&plugin), context.traceparent.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         CallState {

@@ -66,11 +66,7 @@ pub(crate) struct ReplySide {
 }
 
 impl ReplySide {
-    pub(crate) fn new(
-        kind: EndpointKind,
-        limits: Limits,
-        sender: mpsc::Sender<Reply>,
-    ) -> ReplySide {
+    pub(crate) fn new(kind: EndpointKind, limits: Limits, sender: mpsc::Sender<Reply>) -> ReplySide {
         ReplySide {
             kind,
             limits,

@@ -91,8 +91,7 @@ impl Record {
             version: version.map(String::from),
         };
         let known = self.last_error.as_ref().is_some_and(|last| {
-            (last.code, &last.message, &last.version)
-                == (failure.code, &failure.message, &failure.version)
+            (last.code, &last.message, &last.version) == (failure.code, &failure.message, &failure.version)
         });
         if known {
             return false;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use segue_runtime::{CallError, HandlerError, Reply, Scope};
 
 use crate::guest;
-use crate::host::{Host, joined, message, raw, within};
+use crate::host::{Host, joined, message, raw, until, within};
 
 #[tokio::test]
 async fn a_reply_arrives_in_order_and_is_counted() {
@@ -44,25 +44,22 @@ async fn each_call_has_a_fresh_instance() {
 
 #[tokio::test]
 async fn a_guest_that_spins_ends_at_its_deadline_and_others_go_on() {
-    let host = Host::start_with(
-        &[("spin", guest::spins()), ("echo", guest::echo())],
-        |settings| settings.guest_threads = 2,
-    )
+    let host = Host::start_with(&[("spin", guest::spins()), ("echo", guest::echo())], |settings| {
+        settings.guest_threads = 2
+    })
     .await;
     let spin = host.generation("spin");
-    let spinning: Vec<_> = (0..4)
-        .map(|_| host.runtime.call(&spin, within(400)))
-        .collect();
-    let started = Instant::now();
-    for _ in 0..20 {
+    let spinning: Vec<_> = (0..4).map(|_| host.runtime.call(&spin, within(2_000))).collect();
+    for _ in 0..10 {
         assert_eq!(host.ask("echo", "still here").await, "still here");
     }
-    assert!(started.elapsed() < Duration::from_millis(400), "{:?}", started.elapsed());
+    assert_eq!(spin.in_flight(), 4, "the others had to wait for those that spin");
     for call in spinning {
         let outcome = call.finish().await;
-        let deadline = Duration::from_millis(400);
+        let deadline = Duration::from_secs(2);
         assert_eq!(outcome.result, Err(CallError::DeadlineExceeded { deadline }));
-        assert!((400.0..1000.0).contains(&outcome.usage.ms), "{}", outcome.usage.ms);
+        let ms = outcome.usage.ms;
+        assert!((2_000.0..3_000.0).contains(&ms), "{ms}");
     }
 }
 
@@ -84,7 +81,11 @@ async fn a_cancelled_call_ends_at_once_even_while_the_guest_spins() {
     let started = Instant::now();
     cancel.cancel();
     assert_eq!(call.finish().await.result, Err(CallError::Cancelled));
-    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(host.runtime.stats().plugins[0].calls, [("cancelled", 1)]);
 }
 
@@ -95,25 +96,26 @@ async fn dropping_a_call_ends_it_and_gives_back_what_it_held() {
     let call = host.runtime.call(&generation, message(""));
     assert_eq!(generation.in_flight(), 1);
     drop(call);
-    let gone = async {
-        while generation.in_flight() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
+    until(|| generation.in_flight() == 0).await;
     assert_eq!(host.runtime.stats().instances_in_use, 0);
 }
 
 #[tokio::test]
 async fn a_parked_call_keeps_its_deadline() {
     let host = Host::start(&[("many", guest::repeats("ab", 100))]).await;
-    let mut call = host.runtime.call(&host.generation("many"), within(100));
+    let generation = host.generation("many");
+    let mut call = host.runtime.call(&generation, within(100));
     assert_eq!(call.next().await, Some(Reply::Chunk("ab".into())));
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Not read any further, it is parked until it is over.
+    until(|| generation.in_flight() == 0).await;
     let outcome = call.finish().await;
     let deadline = Duration::from_millis(100);
     assert_eq!(outcome.result, Err(CallError::DeadlineExceeded { deadline }));
-    assert!((4..=6).contains(&outcome.usage.chunks), "{}", outcome.usage.chunks);
+    assert!(
+        (4..=6).contains(&outcome.usage.chunks),
+        "{}",
+        outcome.usage.chunks
+    );
 }
 
 #[tokio::test]
@@ -138,7 +140,10 @@ async fn traps_are_told_apart() {
         error.to_string(),
         "the handler trapped: wasm `unreachable` instruction executed"
     );
-    assert_eq!(host.fails("recurses", message("")).await, CallError::StackExhausted);
+    assert_eq!(
+        host.fails("recurses", message("")).await,
+        CallError::StackExhausted
+    );
     let wild = host.fails("wild", message("")).await;
     assert!(wild.to_string().contains("out of bounds memory access"), "{wild}");
 }
@@ -148,9 +153,10 @@ async fn memory_is_bounded_over_all_memories() {
     let grows = "(loop $again
         (br_if $again (i32.ne (i32.const -1) (memory.grow (i32.const 16)))))";
     let traps = guest::handler("", &format!("{grows} (unreachable)"));
-    let copes = guest::handler("(data (i32.const 4096) \"coped\")", &format!(
-        "{grows} (drop (call $say (i32.const 4096) (i32.const 5))) (call $ok)"
-    ));
+    let copes = guest::handler(
+        "(data (i32.const 4096) \"coped\")",
+        &format!("{grows} (drop (call $say (i32.const 4096) (i32.const 5))) (call $ok)"),
+    );
     // Each of the two stays below the limit; the sum does not.
     let second = guest::handler(
         "(memory $second 1)",
@@ -191,7 +197,10 @@ async fn a_reply_limit_decides_the_outcome_whatever_the_guest_returns() {
     host.put("floods.toml", "[limits]\nreply = \"1 KiB\"\n").await;
     let (replies, outcome) = host.call("floods", message("")).await;
     assert_eq!(joined(&replies).len(), 1024);
-    assert_eq!(outcome.result, Err(CallError::ReplyTooLarge { limit_bytes: 1024 }));
+    assert_eq!(
+        outcome.result,
+        Err(CallError::ReplyTooLarge { limit_bytes: 1024 })
+    );
 }
 
 #[tokio::test]
@@ -318,7 +327,8 @@ async fn settings_and_meta_are_handed_out_as_text() {
          (call $ok)",
     );
     let host = Host::start(&[("tells", tells)]).await;
-    host.put("tells.toml", "[settings]\ngreeting = [1, \"a\"]\n").await;
+    host.put("tells.toml", "[settings]\ngreeting = [1, \"a\"]\n")
+        .await;
     let mut spec = message("");
     let meta = serde_json::json!({"greeting": "hi"});
     spec.context.meta = std::sync::Arc::new(meta.as_object().unwrap().clone());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segue_runtime::{
-    CallError, CallSpec, Context, EndpointKind, Generation, Outcome, Payload, Reply, Request,
-    Runtime, Settings,
+    CallError, CallSpec, Context, EndpointKind, Generation, Outcome, Payload, Reply, Request, Runtime,
+    Settings,
 };
 
 pub struct Host {
@@ -29,10 +29,7 @@ impl Host {
         Host::start_with(plugins, |_| ()).await
     }
 
-    pub async fn start_with(
-        plugins: &[(&str, Vec<u8>)],
-        change: impl FnOnce(&mut Settings),
-    ) -> Host {
+    pub async fn start_with(plugins: &[(&str, Vec<u8>)], change: impl FnOnce(&mut Settings)) -> Host {
         let dir = tempfile::tempdir().unwrap();
         for (name, wasm) in plugins {
             std::fs::write(dir.path().join(format!("{name}.wasm")), wasm).unwrap();
@@ -123,4 +120,14 @@ pub fn within(deadline_ms: u64) -> CallSpec {
         deadline: Some(Duration::from_millis(deadline_ms)),
         ..message("")
     }
+}
+
+/// Waits until `done`, for as long as a test may take.
+pub async fn until(done: impl Fn() -> bool) {
+    let wait = async {
+        while !done() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
 }

@@ -21,8 +21,14 @@ fn mistyped() -> Vec<u8> {
         (two, "(param \"key\" string) (param \"more\" string)"),
         ("$meta_in (param i32 i32", "$meta_in (param i32 i32 i32 i32"),
         ("$setting_in (param i32 i32", "$setting_in (param i32 i32 i32 i32"),
-        ("$meta_in (local.get 0)", "$meta_in (i32.const 0) (i32.const 0) (local.get 0)"),
-        ("$setting_in (local.get 0)", "$setting_in (i32.const 0) (i32.const 0) (local.get 0)"),
+        (
+            "$meta_in (local.get 0)",
+            "$meta_in (i32.const 0) (i32.const 0) (local.get 0)",
+        ),
+        (
+            "$setting_in (local.get 0)",
+            "$setting_in (i32.const 0) (i32.const 0) (local.get 0)",
+        ),
     ];
     guest::handler_with(&changes, "", "(call $ok)")
 }
@@ -72,7 +78,11 @@ async fn an_import_the_host_lacks_is_named() {
     assert_eq!(status.versions[0].state, VersionState::Refused);
     let error = status.last_error.unwrap();
     assert_eq!(error.code, "unknown_import");
-    assert!(error.message.contains("shop:till/drawer@1.0.0"), "{}", error.message);
+    assert!(
+        error.message.contains("shop:till/drawer@1.0.0"),
+        "{}",
+        error.message
+    );
 }
 
 #[tokio::test]
@@ -80,7 +90,10 @@ async fn what_can_never_run_within_its_limits_is_refused_at_once() {
     let host = Host::start_with(
         &[
             ("big", guest::handler("(memory 40)", "(call $ok)")),
-            ("wide", guest::handler("(memory 1) (memory 1) (memory 1)", "(call $ok)")),
+            (
+                "wide",
+                guest::handler("(memory 1) (memory 1) (memory 1)", "(call $ok)"),
+            ),
         ],
         |settings| {
             settings.per_plugin = 3;
@@ -95,9 +108,18 @@ async fn what_can_never_run_within_its_limits_is_refused_at_once() {
 
 #[tokio::test]
 async fn there_are_never_more_plugins_than_allowed() {
-    let plugins = [("a", guest::says("a")), ("b", guest::says("b")), ("c", guest::says("c"))];
+    let plugins = [
+        ("a", guest::says("a")),
+        ("b", guest::says("b")),
+        ("c", guest::says("c")),
+    ];
     let host = Host::start_with(&plugins, |settings| settings.max_plugins = 2).await;
-    let states: Vec<_> = host.runtime.plugins().into_iter().map(|plugin| plugin.state).collect();
+    let states: Vec<_> = host
+        .runtime
+        .plugins()
+        .into_iter()
+        .map(|plugin| plugin.state)
+        .collect();
     let active = states.iter().filter(|state| **state == PluginState::Active);
     assert_eq!((states.len(), active.count()), (3, 2));
 }

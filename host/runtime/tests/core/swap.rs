@@ -8,7 +8,7 @@ use segue_runtime::{PluginEvent, PluginState, Reply, VersionState};
 use tokio::sync::broadcast::Receiver;
 
 use crate::guest;
-use crate::host::{Host, joined, message};
+use crate::host::{Host, joined, message, until};
 
 async fn freed(events: &mut Receiver<PluginEvent>) -> (String, String) {
     let wait = async {
@@ -93,7 +93,11 @@ async fn no_call_fails_or_sees_two_versions_while_versions_change() {
     }
     // 12 versions went by; none but the last is still in memory.
     let status = host.runtime.plugin("p").unwrap();
-    let live: Vec<_> = status.versions.iter().filter(|v| v.state != VersionState::Freed).collect();
+    let live: Vec<_> = status
+        .versions
+        .iter()
+        .filter(|v| v.state != VersionState::Freed)
+        .collect();
     assert_eq!(live.len(), 1, "{live:?}");
     assert_eq!(host.runtime.stats().plugins[0].loaded, 13);
 }
@@ -121,20 +125,10 @@ async fn a_removed_plugin_is_forgotten_with_its_last_call() {
     let mut running = host.runtime.call(&host.generation("p"), message(""));
     assert!(running.next().await.is_some());
     host.delete("p.wasm").await;
-    let gone = async {
-        while host.runtime.generation("p").is_some() {
-            events.recv().await.unwrap();
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
+    until(|| host.runtime.generation("p").is_none()).await;
     let status = host.runtime.plugin("p").unwrap();
     assert_eq!((status.state, status.in_flight), (PluginState::Removed, 1));
     assert_eq!(running.finish().await.result, Ok(()));
     freed(&mut events).await;
-    let forgotten = async {
-        while host.runtime.plugin("p").is_some() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), forgotten).await.unwrap();
+    until(|| host.runtime.plugin("p").is_none()).await;
 }

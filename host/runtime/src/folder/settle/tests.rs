@@ -41,7 +41,10 @@ async fn a_closed_file_and_one_renamed_into_place_are_due_at_once() {
         happened(&mut settle, Wasm, &[Created, Written, Written, last]);
         assert_eq!(
             settle.take_due(Instant::now()),
-            [Due { name: "echo".into(), certain: true }]
+            [Due {
+                name: "echo".into(),
+                certain: true
+            }]
         );
         assert_eq!(settle.next_due(), None);
     }
@@ -153,7 +156,10 @@ async fn a_scan_waits_for_quiet_or_not_but_never_interrupts_a_writer() {
     settle.found("echo", true, Instant::now());
     assert_eq!(
         settle.take_due(Instant::now()),
-        [Due { name: "echo".into(), certain: false }]
+        [Due {
+            name: "echo".into(),
+            certain: false
+        }]
     );
     settle.release("echo");
 
