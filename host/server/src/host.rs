@@ -120,6 +120,7 @@ impl Host {
         let admin_routes = router::admin(host.app.clone(), host.token.clone());
         host.serve(admin_tcp, admin_routes, limits, "admin");
         host.look_after_sessions();
+        host.follow_config();
         Ok(host)
     }
 
@@ -142,6 +143,20 @@ impl Host {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = app.sessions.sweep(|| app.snapshot().config.session.ttl) => {}
+            }
+        });
+    }
+
+    fn follow_config(&self) {
+        let Some(path) = self.app.config_path().map(PathBuf::from) else {
+            return;
+        };
+        let app = self.app.clone();
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = config::follow(app, path) => {}
             }
         });
     }

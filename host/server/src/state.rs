@@ -1,6 +1,7 @@
 //! What every connection shares: the host's services, and the configuration as
 //! it is now.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -92,6 +93,10 @@ impl App {
     /// The configuration as it is now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    pub(crate) fn config_path(&self) -> Option<&Path> {
+        self.options.config_path.as_deref()
     }
 
     /// Reads the configuration file again and puts it in force, whole or not at

@@ -12,10 +12,12 @@
 //! | `sections.rs`, `routes.rs` | reading and checking them |
 //! | `reader.rs`, `value.rs` | tables and values with their places |
 //! | `overrides.rs`, `strays.rs` | variables; keys and variables that set nothing |
+//! | `load.rs`, `follow.rs` | reading it once, and again when it changes |
 //! | `faults.rs`, `secret.rs`, `redact.rs` | what is told, and what is not |
 
 mod exposure;
 mod faults;
+mod follow;
 mod load;
 mod model;
 mod overrides;
@@ -33,6 +35,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use exposure::exposure;
+pub(crate) use follow::follow;
 pub use faults::{Fault, Faults, Place};
 pub use load::{LoadFailure, load, parse};
 pub use model::{
