@@ -6,7 +6,7 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `state.rs` | what was seen, what is owed, what to send next |
-//! | `answer.rs` | one answer, written forward only |
+//! | `message.rs`, `answer.rs` | one message; its answer, written forward only |
 //! | `frame.rs`, `event.rs` | what comes in, what there is to tell |
 //! | `link.rs`, `address.rs`, `backoff.rs` | the connection: kept, made, made again |
 //! | `input.rs`, `screen.rs` | the person |
@@ -18,6 +18,7 @@ mod event;
 mod frame;
 mod input;
 mod link;
+mod message;
 mod screen;
 mod state;
 
@@ -36,8 +37,9 @@ use event::{Event, Failure};
 use frame::Frame;
 use input::Input;
 use link::{Link, LinkEvent, Loss};
+use message::Manner;
 use screen::Screen;
-use state::{Conversation, MAX_WAITING, Manner};
+use state::{Conversation, MAX_WAITING};
 
 /// Acknowledges when so long nothing came.
 const ACK_IDLE: Duration = Duration::from_millis(300);
@@ -87,7 +89,11 @@ pub(crate) struct ChatArgs {
 /// The exit code is 1 if what came through a pipe met an error.
 pub(crate) async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
     let address = Address::parse(&args.url)?;
-    let manner = Manner { mtype: args.mtype, rag_sql: args.rag_sql, rag_doc: args.rag_doc };
+    let manner = Manner {
+        mtype: args.mtype,
+        rag_sql: args.rag_sql,
+        rag_doc: args.rag_doc,
+    };
     let mut client = Client {
         link: Link::dialling(address.clone().dial(None)),
         address,
@@ -205,7 +211,9 @@ impl Client {
         }
         let answered = self.talk.waiting() == 0;
         match self.link {
-            Link::Off if !answered => bail!("the input has ended and messages wait, but there is no connection"),
+            Link::Off if !answered => {
+                bail!("the input has ended and messages wait, but there is no connection")
+            }
             Link::Off => Ok(Some(self.verdict())),
             _ if answered && self.met => Ok(Some(self.verdict())),
             _ => Ok(None),
@@ -213,7 +221,11 @@ impl Client {
     }
 
     fn verdict(&self) -> ExitCode {
-        if self.failed && !self.screen.interactive { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        if self.failed && !self.screen.interactive {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
     }
 
     // --- the connection ---
@@ -234,9 +246,9 @@ impl Client {
                 self.dial();
                 Ok(())
             }
-            LinkEvent::Lost(_) if !self.greeted && !self.met => {
-                Err(anyhow!("the other side speaks WebSocket, but not as a Segue chat; the usual path is /chat"))
-            }
+            LinkEvent::Lost(_) if !self.greeted && !self.met => Err(anyhow!(
+                "the other side speaks WebSocket, but not as a Segue chat; the usual path is /chat"
+            )),
             LinkEvent::Lost(loss) => self.on_loss(loss),
             LinkEvent::Beat => Ok(()),
             LinkEvent::Text(text) => {
@@ -256,13 +268,19 @@ impl Client {
         self.screen.raw(text);
         let frame = match Frame::parse(text) {
             Ok(frame) => frame,
-            Err(error) => return self.screen.warn(&format!("a frame of the host cannot be read: {error}")),
+            Err(error) => {
+                return self
+                    .screen
+                    .warn(&format!("a frame of the host cannot be read: {error}"));
+            }
         };
         if frame.kind == "hello" {
             self.on_hello(&frame);
         }
         if frame.kind == "drain" {
-            self.drain = frame.reconnect_in_ms.map(|ms| Duration::from_millis(ms).min(PATIENCE));
+            self.drain = frame
+                .reconnect_in_ms
+                .map(|ms| Duration::from_millis(ms).min(PATIENCE));
         }
         let events = self.talk.on_frame(&frame, Instant::now());
         self.show(&events);
@@ -276,7 +294,9 @@ impl Client {
         self.silence = ping.saturating_mul(2) + Duration::from_secs(10);
         if !std::mem::replace(&mut self.met, true) && self.screen.interactive {
             let session = hello.session.get(..8).unwrap_or(&hello.session);
-            self.screen.note(&format!("connected, session {session}…; /help tells the commands"));
+            self.screen.note(&format!(
+                "connected, session {session}…; /help tells the commands"
+            ));
         }
     }
 
@@ -321,7 +341,10 @@ impl Client {
             Input::Say(line) => self.say(line),
             Input::Unknown(line) if !self.screen.interactive => self.say(line),
             Input::Unknown(line) => {
-                self.screen.fail(&format!("{} is no command; /help tells them, // sends it", line.trim()));
+                self.screen.fail(&format!(
+                    "{} is no command; /help tells them, // sends it",
+                    line.trim()
+                ));
             }
             Input::Unusable(why) => self.show(&[Event::Failed(Failure::own("invalid_message", why))]),
             Input::Cancel => match self.talk.cancel() {
@@ -334,7 +357,8 @@ impl Client {
                 self.greeted = false;
                 self.up_since = None;
                 self.talk.disconnected();
-                self.screen.note("disconnected; what you type waits, /connect goes on");
+                self.screen
+                    .note("disconnected; what you type waits, /connect goes on");
             }
             Input::Connect if matches!(self.link, Link::Off | Link::Waiting(_)) => self.dial(),
             Input::Connect => self.screen.note("there is a connection"),
@@ -360,7 +384,9 @@ impl Client {
         if !self.screen.interactive {
             return false;
         }
-        let Some(events) = self.talk.cancel() else { return false };
+        let Some(events) = self.talk.cancel() else {
+            return false;
+        };
         self.screen.note("cancelling; Ctrl-C again ends");
         self.show(&events);
         true
@@ -368,11 +394,7 @@ impl Client {
 
     fn show(&mut self, events: &[Event]) {
         for event in events {
-            let bad = match event {
-                Event::Failed(_) | Event::Done { gap: true, .. } => true,
-                _ => false,
-            };
-            self.failed |= bad;
+            self.failed |= matches!(event, Event::Failed(_) | Event::Done { gap: true, .. });
             self.screen.show(event);
         }
     }

@@ -110,13 +110,28 @@ impl Plugin {
         let _ = writeln!(out, "wit         segue:plugin {version}");
         let _ = writeln!(out, "file        {} bytes, {}", it.bytes, it.digest);
         let _ = writeln!(out, "exports     {}", or_none(&it.exports));
-        let _ = writeln!(out, "imports     {}", or_none(&it.imports));
+        let _ = writeln!(out, "imports     {}", or_none(&self.imports()));
         let _ = writeln!(out, "wants       {}", or_none(&it.wants));
         let granted = |(capability, names): (&String, &Vec<String>)| format!("{capability} = {names:?}");
         let granted: Vec<String> = self.grants.iter().map(granted).collect();
         let _ = writeln!(out, "granted     {}", or_none(&granted));
         out.push_str(&self.lines_to_paste());
         out
+    }
+
+    /// The imports, with WASI's base in one line: toolchains import it whole,
+    /// and the host links it empty.
+    fn imports(&self) -> Vec<String> {
+        let it = &self.inspection;
+        let is_base = |name: &&String| {
+            name.starts_with("wasi:") && !name.starts_with("wasi:logging/") && !it.unknown.contains(*name)
+        };
+        let mut told: Vec<String> = it.imports.iter().filter(|name| !is_base(name)).cloned().collect();
+        match it.imports.len() - told.len() {
+            0 => {}
+            base => told.push(format!("WASI's base, linked empty ({base} of its interfaces)")),
+        }
+        told
     }
 
     fn lines_to_paste(&self) -> String {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use segue_server::config::{self, Config, LogFormat};
-use segue_server::telemetry::{self, Logs};
+use segue_server::telemetry::Logs;
 use segue_server::{Drain, Host, HostOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -48,12 +48,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         term::tell(&fault.to_string());
         return Ok(ExitCode::FAILURE);
     }
-    let format = match config.log.format {
-        LogFormat::Json => telemetry::LogFormat::Json,
-        LogFormat::Pretty => telemetry::LogFormat::Pretty,
-    };
     // Dropped last, so that the lines still queued are written.
-    let logs = Logs::install(&config.log.level, format)?;
+    let logs = Logs::install(&config.log.level, config.log.format)?;
     let options = HostOptions {
         insecure: args.insecure,
         config_path: Some(args.config.config.clone()),
@@ -157,8 +153,7 @@ fn finishing(host: &Host) -> String {
 }
 
 fn reload(host: &Host) {
-    match host.reload() {
-        Ok(()) => tracing::info!("config read again and in force"),
-        Err(error) => tracing::error!(%error, "config read again and not taken; the one in force stays"),
+    if let Err(error) = host.reload() {
+        tracing::error!(%error, "the config was read again and not taken; the one in force stays");
     }
 }

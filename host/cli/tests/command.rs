@@ -1,5 +1,7 @@
 //! The command as a person meets it: what it says and how it exits.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
@@ -186,7 +188,7 @@ fn sighup_reads_the_config_again_and_a_faulty_one_is_not_taken() {
     assert!(said.contains("session.queue"), "{said}");
     std::fs::write(&file, format!("{ANY_PORT}[session]\nqueue = 3")).unwrap();
     host.signal(Signal::HUP);
-    host.line_with("in force");
+    host.line_with("configuration reloaded");
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Which handlers get a message.
 //!
-//! Of the routes that match, the one with the most conditions wins; of equals,
-//! the first in the file.
+//! [`config::winner`] chooses: of the routes that match, the one with the most
+//! conditions, and of equals the first in the file.
 
 use std::collections::HashSet;
 
 use segue_protocol::{ErrorCode, Incoming, RequestError};
 
-use crate::config::Route;
+use crate::config::{self, Route};
 
 /// The label of message types that no route names: metric labels never take a
 /// client's text.
@@ -15,21 +15,21 @@ pub const OTHER: &str = "other";
 
 #[derive(Debug, Default)]
 pub struct Routes {
-    /// Most specific first.
+    /// In the order of the file.
     routes: Vec<Route>,
     mtypes: HashSet<String>,
 }
 
 impl Routes {
     pub fn new(routes: &[Route]) -> Routes {
-        let mut routes = routes.to_vec();
-        routes.sort_by_key(|r| std::cmp::Reverse(conditions(r)));
-        let mtypes = routes.iter().filter_map(|r| r.mtype.clone()).collect();
-        Routes { routes, mtypes }
+        Routes {
+            routes: routes.to_vec(),
+            mtypes: routes.iter().filter_map(|r| r.mtype.clone()).collect(),
+        }
     }
 
     pub fn find(&self, message: &Incoming) -> Result<&Route, RequestError> {
-        self.routes.iter().find(|r| matches(r, message)).ok_or_else(|| {
+        config::winner(&self.routes, &message.mtype, message.rag_sql, message.rag_doc).ok_or_else(|| {
             RequestError::new(
                 ErrorCode::NoRoute,
                 format!(
@@ -49,18 +49,6 @@ impl Routes {
     pub fn handlers(&self) -> impl Iterator<Item = &str> {
         self.routes.iter().flat_map(|r| r.handlers.iter().map(String::as_str))
     }
-}
-
-fn conditions(route: &Route) -> usize {
-    usize::from(route.mtype.is_some())
-        + usize::from(route.rag_sql.is_some())
-        + usize::from(route.rag_doc.is_some())
-}
-
-fn matches(route: &Route, message: &Incoming) -> bool {
-    route.mtype.as_ref().is_none_or(|m| *m == message.mtype)
-        && route.rag_sql.is_none_or(|f| f == message.rag_sql)
-        && route.rag_doc.is_none_or(|f| f == message.rag_doc)
 }
 
 #[cfg(test)]

@@ -34,18 +34,24 @@ impl Address {
         let (scheme, rest) = text.split_once("://").unwrap_or(("ws", text));
         match scheme {
             "ws" | "http" => {}
-            "wss" | "https" => bail!("{scheme}:// is not spoken by this client; put it behind a ws:// address, such as ws://127.0.0.1:8000/chat"),
+            "wss" | "https" => bail!(
+                "{scheme}:// needs TLS, which this client does not speak; use a ws:// address, such as ws://127.0.0.1:8000/chat"
+            ),
             _ => bail!("{text:?} is not the address of a chat; it looks like ws://127.0.0.1:8000/chat"),
         }
-        let uri: Uri = format!("ws://{rest}")
-            .parse()
-            .with_context(|| format!("{text:?} is not the address of a chat; it looks like ws://127.0.0.1:8000/chat"))?;
+        let uri: Uri = format!("ws://{rest}").parse().with_context(|| {
+            format!("{text:?} is not the address of a chat; it looks like ws://127.0.0.1:8000/chat")
+        })?;
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         let path = match uri.path() {
             "" | "/" => "/chat".to_owned(),
             path => path.to_owned(),
         };
-        Ok(Address { authority, path, query: uri.query().map(str::to_owned) })
+        Ok(Address {
+            authority,
+            path,
+            query: uri.query().map(str::to_owned),
+        })
     }
 
     /// The URL to connect to, with the session to go on with.
@@ -57,8 +63,18 @@ impl Address {
             url.push_str(query);
             mark = '&';
         }
-        if let Some(Resume { session, epoch, after }) = resume {
-            let _infallible = write!(url, "{mark}session={}&epoch={}&after={after}", escape(session), escape(epoch));
+        if let Some(Resume {
+            session,
+            epoch,
+            after,
+        }) = resume
+        {
+            let _infallible = write!(
+                url,
+                "{mark}session={}&epoch={}&after={after}",
+                escape(session),
+                escape(epoch)
+            );
         }
         url
     }
@@ -67,7 +83,11 @@ impl Address {
     pub(super) async fn dial(self, resume: Option<Resume>) -> Result<Box<Socket>, DialError> {
         let url = self.url(resume.as_ref());
         match tokio::time::timeout(DIAL_TIMEOUT, connect_async_with_config(url, None, true)).await {
-            Err(_) => Err(DialError(format!("{} did not answer within {} s", self.authority, DIAL_TIMEOUT.as_secs()))),
+            Err(_) => Err(DialError(format!(
+                "{} did not answer within {} s",
+                self.authority,
+                DIAL_TIMEOUT.as_secs()
+            ))),
             Ok(Err(error)) => Err(DialError(self.explain(&error))),
             Ok(Ok((socket, _))) => Ok(Box::new(socket)),
         }
@@ -87,7 +107,9 @@ impl Address {
                 let status = response.status().as_u16();
                 let said = response.body().as_deref().and_then(message_of);
                 match (status, said) {
-                    (404, _) => format!("{authority} answers, but there is no chat at {path}; the usual path is /chat"),
+                    (404, _) => format!(
+                        "{authority} answers, but there is no chat at {path}; the usual path is /chat"
+                    ),
                     (_, Some(said)) => format!("{authority} refuses the connection: {said}"),
                     (200..=299 | 400 | 405 | 426, None) => {
                         format!("{authority}{path} does not speak WebSocket (it answered {status})")
@@ -145,10 +167,17 @@ mod tests {
 
     #[test]
     fn the_session_goes_into_the_query() {
-        let resume = Resume { session: "a b".into(), epoch: "E".into(), after: 41 };
+        let resume = Resume {
+            session: "a b".into(),
+            epoch: "E".into(),
+            after: 41,
+        };
         let at = |text: &str| Address::parse(text).unwrap().url(Some(&resume));
         assert_eq!(at("ws://h/chat"), "ws://h/chat?session=a%20b&epoch=E&after=41");
-        assert_eq!(at("ws://h/chat?x=1"), "ws://h/chat?x=1&session=a%20b&epoch=E&after=41");
+        assert_eq!(
+            at("ws://h/chat?x=1"),
+            "ws://h/chat?x=1&session=a%20b&epoch=E&after=41"
+        );
     }
 
     #[tokio::test]
@@ -169,12 +198,29 @@ mod tests {
                 let _ = socket.write_all(answer).await;
             }
         });
-        for expected in ["no chat at /chat", "does not speak WebSocket (it answered 200)", "does not speak WebSocket", "WebSocket"] {
-            let error = Address::parse(&format!("127.0.0.1:{port}")).unwrap().dial(None).await.err().unwrap().0;
+        for expected in [
+            "no chat at /chat",
+            "does not speak WebSocket (it answered 200)",
+            "does not speak WebSocket",
+            "WebSocket",
+        ] {
+            let error = Address::parse(&format!("127.0.0.1:{port}"))
+                .unwrap()
+                .dial(None)
+                .await
+                .err()
+                .unwrap()
+                .0;
             assert!(error.contains(expected), "{error:?} without {expected:?}");
         }
         server.await.unwrap();
-        let refused = Address::parse(&format!("127.0.0.1:{port}")).unwrap().dial(None).await.err().unwrap().0;
+        let refused = Address::parse(&format!("127.0.0.1:{port}"))
+            .unwrap()
+            .dial(None)
+            .await
+            .err()
+            .unwrap()
+            .0;
         assert!(refused.contains("nothing listens on 127.0.0.1:"), "{refused}");
     }
 }

@@ -42,7 +42,9 @@ impl Answer {
         self.heard += text.len();
         // A retold reply has the same text, so `written` falls between
         // characters; if it does not, all of the piece is written.
-        let new = text.get(self.written.saturating_sub(before)..).unwrap_or(if self.heard > self.written { text } else { "" });
+        let new = text
+            .get(self.written.saturating_sub(before)..)
+            .unwrap_or(if self.heard > self.written { text } else { "" });
         self.written = self.written.max(self.heard);
         match (new.is_empty(), again) {
             (true, false) => Piece::Nothing,
@@ -132,7 +134,10 @@ mod tests {
         answer.hear("chat", "one ", false);
         answer.lost_some();
         answer.hear("chat", "three", false);
-        assert_eq!(answer.hear("chat", "one two ", true), Piece::Again("one two ".to_owned()));
+        assert_eq!(
+            answer.hear("chat", "one two ", true),
+            Piece::Again("one two ".to_owned())
+        );
         assert_eq!(answer.hear("chat", "three", true), text("three"));
         assert!(!answer.has_gap());
     }

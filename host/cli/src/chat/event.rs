@@ -22,19 +22,39 @@ pub(super) enum Continuity {
 #[derive(Debug, PartialEq)]
 pub(super) enum Event {
     Connected(Continuity),
-    Draining,
     Text(String),
     /// The answer from its beginning, since what was written has a gap.
     Again(String),
     /// What was written of the answer is void.
     Void,
     /// What another handler said to the same message.
-    Other { handler: String, text: String },
-    Status { handler: String, text: String },
-    Data { handler: String, data: Value },
-    Swapped { handler: String, version: String },
-    PartFailed { handler: String, code: String, message: String },
-    Done { parts: Vec<Part>, seq: u64, ms: f64, gap: bool },
+    Other {
+        handler: String,
+        text: String,
+    },
+    Status {
+        handler: String,
+        text: String,
+    },
+    Data {
+        handler: String,
+        data: Value,
+    },
+    Swapped {
+        handler: String,
+        version: String,
+    },
+    PartFailed {
+        handler: String,
+        code: String,
+        message: String,
+    },
+    Done {
+        parts: Vec<Part>,
+        seq: u64,
+        ms: f64,
+        gap: bool,
+    },
     Failed(Failure),
     /// Frames were dropped on the way.
     Dropped(u64),
@@ -54,6 +74,11 @@ pub(super) struct Failure {
 impl Failure {
     /// One that this client declares, not the host.
     pub(super) fn own(code: &str, message: String) -> Failure {
-        Failure { code: code.to_owned(), message, retryable: false, retry_after: None }
+        Failure {
+            code: code.to_owned(),
+            message,
+            retryable: false,
+            retry_after: None,
+        }
     }
 }

@@ -55,7 +55,10 @@ fn read(stdin: &mut impl io::BufRead) -> Option<Input> {
             }
             line.clear();
         }
-        return Some(Input::Unusable(format!("a line is longer than {} MiB", MAX_LINE_BYTES >> 20)));
+        return Some(Input::Unusable(format!(
+            "a line is longer than {} MiB",
+            MAX_LINE_BYTES >> 20
+        )));
     }
     while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         line.pop();
@@ -98,13 +101,23 @@ mod tests {
         let say = |text: &str| Input::Say(text.to_owned());
         assert_eq!(
             read,
-            [say("hi there"), Input::Quit, Input::Help, say("/etc/hosts"), Input::Unknown("/etc".into()), say("last")]
+            [
+                say("hi there"),
+                Input::Quit,
+                Input::Help,
+                say("/etc/hosts"),
+                Input::Unknown("/etc".into()),
+                say("last")
+            ]
         );
     }
 
     #[test]
     fn what_is_not_text_or_too_long_is_refused_and_the_next_line_read() {
-        assert!(matches!(all(b"\xff\nok\n").as_slice(), [Input::Unusable(_), Input::Say(_)]));
+        assert!(matches!(
+            all(b"\xff\nok\n").as_slice(),
+            [Input::Unusable(_), Input::Say(_)]
+        ));
         let mut long = vec![b'x'; usize::try_from(MAX_LINE_BYTES).unwrap() + 5];
         long.extend_from_slice(b"\nok\n");
         assert!(matches!(all(&long).as_slice(), [Input::Unusable(_), Input::Say(ok)] if ok == "ok"));

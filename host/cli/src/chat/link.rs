@@ -48,7 +48,9 @@ pub(super) struct Loss {
 }
 
 impl Link {
-    pub(super) fn dialling(work: impl Future<Output = Result<Box<Socket>, DialError>> + Send + 'static) -> Link {
+    pub(super) fn dialling(
+        work: impl Future<Output = Result<Box<Socket>, DialError>> + Send + 'static,
+    ) -> Link {
         Link::Dialling(Box::pin(work))
     }
 
@@ -94,7 +96,10 @@ impl Link {
     /// Says goodbye and lets go.
     pub(super) async fn close(&mut self) {
         if let Link::Up(mut socket) = std::mem::replace(self, Link::Off) {
-            let goodbye = CloseFrame { code: WireCode::Normal, reason: "".into() };
+            let goodbye = CloseFrame {
+                code: WireCode::Normal,
+                reason: "".into(),
+            };
             let work = async {
                 if socket.send(Message::Close(Some(goodbye))).await.is_ok() {
                     while let Some(Ok(_)) = socket.next().await {}
@@ -110,14 +115,16 @@ fn heard(received: Option<Received>) -> LinkEvent {
         Some(Ok(Message::Text(text))) => LinkEvent::Text(text.to_string()),
         Some(Ok(Message::Close(frame))) => LinkEvent::Lost(Loss::close(frame)),
         Some(Ok(_)) => LinkEvent::Beat,
-        Some(Err(error)) => LinkEvent::Lost(Loss::of(&format!("the connection was lost: {error}"))),
-        None => LinkEvent::Lost(Loss::of("the connection was lost")),
+        Some(Err(_)) | None => LinkEvent::Lost(Loss::of("the connection was lost")),
     }
 }
 
 impl Loss {
     fn of(why: &str) -> Loss {
-        Loss { why: why.to_owned(), reconnect: true }
+        Loss {
+            why: why.to_owned(),
+            reconnect: true,
+        }
     }
 
     /// What a close frame asks for: see [`CloseCode`], and RFC 6455, section
@@ -146,7 +153,10 @@ mod tests {
     use super::*;
 
     fn close(code: u16) -> Loss {
-        Loss::close(Some(CloseFrame { code: code.into(), reason: "".into() }))
+        Loss::close(Some(CloseFrame {
+            code: code.into(),
+            reason: "".into(),
+        }))
     }
 
     #[test]

@@ -75,13 +75,19 @@ impl Screen {
                 self.note(&format!("{handler}: data {data:#}"));
             }
             Event::Swapped { handler, version } => {
-                self.note(&format!("{handler} is now {}…", short(version, "sha256:".len() + 8)));
+                self.note(&format!(
+                    "{handler} is now {}…",
+                    short(version, "sha256:".len() + 8)
+                ));
             }
-            Event::PartFailed { handler, code, message } => self.fail(&format!("{handler}: {message} ({code})")),
+            Event::PartFailed {
+                handler,
+                code,
+                message,
+            } => self.fail(&format!("{handler}: {message} ({code})")),
             Event::Done { parts, seq, ms, gap } => self.done(parts, *seq, *ms, *gap),
             Event::Failed(failure) => self.failed(failure),
             Event::Connected(continuity) => self.connected(*continuity),
-            Event::Draining => self.note("the host is restarting"),
             Event::Dropped(1) => self.warn("one frame was dropped on the way"),
             Event::Dropped(count) => self.warn(&format!("{count} frames were dropped on the way")),
             Event::Warning(words) => self.warn(words),
@@ -92,9 +98,13 @@ impl Screen {
         match continuity {
             Continuity::New => {}
             Continuity::Whole => self.note("connected again; nothing was missed"),
-            Continuity::Gaps => self.warn("connected again, but the host could not keep everything: something may be missing"),
+            Continuity::Gaps => {
+                self.warn("connected again, but the host could not keep everything: something may be missing")
+            }
             Continuity::Forgotten => {
-                self.warn("connected again, but the host no longer knows the conversation so far; a new one begins");
+                self.warn(
+                    "connected again, but the host no longer knows the conversation so far; a new one begins",
+                );
             }
         }
     }
@@ -106,7 +116,11 @@ impl Screen {
             .map(|part| match (&part.version, part.ok) {
                 (Some(version), true) => format!("{}@{}", part.handler, short_hex(version)),
                 (_, true) => part.handler.clone(),
-                (_, false) => format!("{} failed ({})", part.handler, part.error.as_deref().unwrap_or("no reason given")),
+                (_, false) => format!(
+                    "{} failed ({})",
+                    part.handler,
+                    part.error.as_deref().unwrap_or("no reason given")
+                ),
             })
             .collect();
         words.push(format!("seq {seq}"));
@@ -153,10 +167,13 @@ impl Screen {
         }
     }
 
-    /// The person has ended a line, so the cursor is at the beginning of one.
+    /// A line was read. Where a person typed it, the cursor is at the beginning
+    /// of the next one.
     pub(super) fn typed(&mut self) {
-        self.prompted = false;
-        self.midline = false;
+        if self.interactive {
+            self.prompted = false;
+            self.midline = false;
+        }
     }
 
     fn answer(&mut self, text: &str) {
@@ -164,7 +181,11 @@ impl Screen {
             return;
         }
         self.leave_prompt();
-        let text = if self.out_is_terminal { harmless(text) } else { Cow::Borrowed(text) };
+        let text = if self.out_is_terminal {
+            harmless(text)
+        } else {
+            Cow::Borrowed(text)
+        };
         self.write(&text);
         self.midline = !text.ends_with('\n');
     }
@@ -188,7 +209,11 @@ impl Screen {
         if self.out_is_terminal && self.err_is_terminal {
             self.end_line();
         }
-        let words = if self.err_is_terminal { harmless(words) } else { Cow::Borrowed(words) };
+        let words = if self.err_is_terminal {
+            harmless(words)
+        } else {
+            Cow::Borrowed(words)
+        };
         let mut err = io::stderr();
         let _gone = if self.colours {
             writeln!(err, "{colour}{words}\x1b[0m")

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Piece};
 use super::event::{Continuity, Event, Failure};
 use super::frame::Frame;
+use super::message::{Manner, Message, Phase};
 
 /// At most this many messages without an answer.
 pub(super) const MAX_WAITING: usize = 64;
@@ -28,47 +28,12 @@ const MAX_VERSIONS: usize = 256;
 /// What a frame has around the content of its message, at most.
 const ENVELOPE: usize = 512;
 
-/// How a message is to be asked.
-#[derive(Debug, Clone)]
-pub(super) struct Manner {
-    pub(super) mtype: String,
-    pub(super) rag_sql: bool,
-    pub(super) rag_doc: bool,
-}
-
 /// Where to go on after the socket was lost.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Resume {
     pub(super) session: String,
     pub(super) epoch: String,
     pub(super) after: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Phase {
-    /// Never left this client.
-    Queued,
-    /// Sent; nobody has confirmed it.
-    Sent,
-    /// The host has accepted it.
-    Running,
-    /// Its last frame has come, or never will.
-    Ended,
-}
-
-#[derive(Debug)]
-struct Message {
-    id: String,
-    content: String,
-    phase: Phase,
-    /// The connection it was last sent on.
-    connection: u64,
-    since: Instant,
-    cancel: bool,
-    cancelled_on: u64,
-    answer: Answer,
-    /// What there is to tell of it, once it is its turn.
-    held: Vec<Event>,
 }
 
 #[derive(Debug)]
@@ -112,7 +77,11 @@ impl Conversation {
     /// What to put into the address of the next connection.
     pub(super) fn resume(&self) -> Option<Resume> {
         let (session, epoch) = self.place.clone()?;
-        Some(Resume { session, epoch, after: self.last })
+        Some(Resume {
+            session,
+            epoch,
+            after: self.last,
+        })
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -123,29 +92,31 @@ impl Conversation {
     pub(super) fn compose(&mut self, id: String, content: String, now: Instant) -> Result<(), Failure> {
         let bytes = Value::from(content.as_str()).to_string().len() + ENVELOPE;
         if bytes > self.max_frame {
-            return Err(Failure::own("too_large", format!("the line is too long for the host, which takes {} bytes", self.max_frame)));
+            return Err(Failure::own(
+                "too_large",
+                format!(
+                    "the line is too long for the host, which takes {} bytes",
+                    self.max_frame
+                ),
+            ));
         }
         if self.pending.len() >= MAX_WAITING {
-            return Err(Failure::own("session_busy", format!("{MAX_WAITING} messages wait for an answer already")));
+            return Err(Failure::own(
+                "session_busy",
+                format!("{MAX_WAITING} messages wait for an answer already"),
+            ));
         }
-        self.pending.push_back(Message {
-            id,
-            content,
-            phase: Phase::Queued,
-            connection: 0,
-            since: now,
-            cancel: false,
-            cancelled_on: 0,
-            answer: Answer::default(),
-            held: Vec::new(),
-        });
+        self.pending.push_back(Message::new(id, content, now));
         Ok(())
     }
 
     /// Cancels the oldest message without an answer. What never left this client
     /// ends at once, the rest when the host says so. `None`: nothing to cancel.
     pub(super) fn cancel(&mut self) -> Option<Vec<Event>> {
-        let message = self.pending.iter_mut().find(|m| !m.cancel && m.phase != Phase::Ended)?;
+        let message = self
+            .pending
+            .iter_mut()
+            .find(|m| !m.cancel && m.phase != Phase::Ended)?;
         message.cancel = true;
         if message.phase == Phase::Queued {
             message.fail(Failure::own("cancelled", "cancelled before it was sent".into()));
@@ -200,7 +171,7 @@ impl Conversation {
     pub(super) fn on_frame(&mut self, frame: &Frame, now: Instant) -> Vec<Event> {
         match frame.kind.as_str() {
             "hello" => return self.on_hello(frame, now),
-            "drain" => return vec![Event::Draining],
+            "drain" => return Vec::new(),
             _ => {}
         }
         let mut events = Vec::new();
@@ -210,7 +181,10 @@ impl Conversation {
             }
             let gap = (seq - self.last - 1).max(frame.dropped);
             if gap > 0 && !self.gap_known {
-                self.pending.iter_mut().filter(|m| m.phase == Phase::Running).for_each(|m| m.answer.lost_some());
+                self.pending
+                    .iter_mut()
+                    .filter(|m| m.phase == Phase::Running)
+                    .for_each(|m| m.answer.lost_some());
                 events.push(Event::Dropped(gap));
             }
             self.gap_known = false;
@@ -258,7 +232,9 @@ impl Conversation {
 
         match continuity {
             Continuity::Gaps => self.ask_again(),
-            Continuity::Forgotten => self.give_up(|_| true, "the host no longer knows the session this was sent in"),
+            Continuity::Forgotten => {
+                self.give_up(|_| true, "the host no longer knows the session this was sent in")
+            }
             Continuity::New | Continuity::Whole => {}
         }
         let window = self.id_window;
@@ -284,7 +260,10 @@ impl Conversation {
     fn give_up(&mut self, lost: impl Fn(&Message) -> bool, why: &str) {
         for message in &mut self.pending {
             if matches!(message.phase, Phase::Sent | Phase::Running) && lost(message) {
-                let mut failure = Failure::own("unconfirmed", format!("{why}, so whether it was answered is not known"));
+                let mut failure = Failure::own(
+                    "unconfirmed",
+                    format!("{why}, so whether it was answered is not known"),
+                );
                 failure.retryable = true;
                 message.fail(failure);
             }
@@ -318,77 +297,14 @@ impl Conversation {
         if let Some(known) = self.versions.get_mut(handler) {
             if known != version {
                 version.clone_into(known);
-                events.push(Event::Swapped { handler: handler.to_owned(), version: version.to_owned() });
+                events.push(Event::Swapped {
+                    handler: handler.to_owned(),
+                    version: version.to_owned(),
+                });
             }
         } else if self.versions.len() < MAX_VERSIONS {
             self.versions.insert(handler.to_owned(), version.to_owned());
         }
-    }
-}
-
-impl Message {
-    fn fail(&mut self, failure: Failure) {
-        self.phase = Phase::Ended;
-        self.held.push(Event::Failed(failure));
-    }
-
-    fn on_frame(&mut self, frame: &Frame, seq: u64) {
-        let handler = || frame.handler().to_owned();
-        let event = match frame.kind.as_str() {
-            "accepted" => {
-                self.phase = Phase::Running;
-                return;
-            }
-            "chunk" => match self.answer.hear(frame.handler(), &frame.content, frame.replayed) {
-                Piece::Nothing => return,
-                Piece::Text(text) => Event::Text(text),
-                Piece::Again(text) => Event::Again(text),
-            },
-            "status" => Event::Status { handler: handler(), text: frame.text.clone() },
-            "data" => Event::Data { handler: handler(), data: frame.data.clone() },
-            "restart" if self.answer.restart(frame.handler()) => Event::Void,
-            "error" if frame.last == Some(false) => {
-                Event::PartFailed { handler: handler(), code: frame.code.clone(), message: frame.message.clone() }
-            }
-            "done" | "error" => return self.on_end(frame, seq),
-            _ => return,
-        };
-        self.held.push(event);
-    }
-
-    fn on_end(&mut self, frame: &Frame, seq: u64) {
-        for (handler, text) in self.answer.take_kept() {
-            self.held.push(Event::Other { handler, text });
-        }
-        if frame.kind == "done" {
-            self.phase = Phase::Ended;
-            self.held.push(Event::Done { parts: frame.parts.clone(), seq, ms: frame.ms, gap: self.answer.has_gap() });
-            return;
-        }
-        let code = match &frame.handler_code {
-            Some(own) => format!("{}: {own}", frame.code),
-            None => frame.code.clone(),
-        };
-        self.fail(Failure {
-            code,
-            message: frame.message.clone(),
-            retryable: frame.retryable,
-            retry_after: frame.retry_after_ms.map(Duration::from_millis),
-        });
-    }
-}
-
-impl Manner {
-    fn frame(&self, id: &str, content: &str) -> String {
-        json!({
-            "type": "message",
-            "id": id,
-            "mtype": self.mtype,
-            "content": content,
-            "rag_sql": self.rag_sql,
-            "rag_doc": self.rag_doc,
-        })
-        .to_string()
     }
 }
 

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::routing::{get, post};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 use segue_protocol::{ErrorCode, RequestError};
@@ -29,11 +28,11 @@ const MAX_SESSIONS: usize = 1_000;
 /// The routes, without what is around them.
 pub(crate) fn routes() -> Vec<Served> {
     vec![
-        Served::new("GET", "/plugins", get(plugins)),
-        Served::new("GET", "/plugins/{name}", get(plugin)),
-        Served::new("GET", "/sessions", get(sessions)),
-        Served::new("GET", "/config", get(config)),
-        Served::new("POST", "/reload", post(reload)),
+        Served::get("/plugins", plugins),
+        Served::get("/plugins/{name}", plugin),
+        Served::get("/sessions", sessions),
+        Served::get("/config", config),
+        Served::post("/reload", reload),
     ]
 }
 
@@ -43,7 +42,11 @@ pub(crate) async fn authorize(State(token): State<Token>, request: Request, next
     match bearer(request.headers()) {
         Some(given) if token.matches(given) => next.run(request).await,
         given => {
-            let problem = if given.is_some() { "the token is wrong" } else { "a token is missing" };
+            let problem = if given.is_some() {
+                "the token is wrong"
+            } else {
+                "a token is missing"
+            };
             tracing::warn!(problem, "admin request refused");
             respond::error(&RequestError::new(
                 ErrorCode::Unauthorized,
@@ -65,10 +68,12 @@ async fn plugins(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn plugin(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Failure> {
-    let status = app
-        .runtime
-        .plugin(&name)
-        .ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no plugin of this name in the plugin folder"))?;
+    let status = app.runtime.plugin(&name).ok_or_else(|| {
+        Failure::new(
+            ErrorCode::NotFound,
+            "there is no plugin of this name in the plugin folder",
+        )
+    })?;
     Ok(respond::json(StatusCode::OK, status))
 }
 
@@ -97,7 +102,10 @@ async fn reload(State(app): State<Arc<App>>) -> Result<Response, Failure> {
         Ok(Err(error)) => return Err(Failure::new(ErrorCode::InvalidMessage, error.to_string())),
         Err(error) => {
             tracing::error!(%error, "reloading the configuration failed");
-            return Err(Failure::new(ErrorCode::Internal, "something failed inside the host; its log says what"));
+            return Err(Failure::new(
+                ErrorCode::Internal,
+                "something failed inside the host; its log says what",
+            ));
         }
     };
     app.runtime.rescan().await;

@@ -121,7 +121,11 @@ fn write(path: &Path, token: &str) -> io::Result<()> {
     }
     let beside = path.with_extension(format!("token.{}.tmp", std::process::id()));
     let _ = fs::remove_file(&beside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)?;
     let written = writeln!(file, "{token}").and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
@@ -142,7 +146,10 @@ mod tests {
         let first = kept(&path).unwrap();
         assert_eq!(first.expose().len(), LENGTH);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777,
+            0o700
+        );
         assert_eq!(kept(&path).unwrap().expose(), first.expose());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }

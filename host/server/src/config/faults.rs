@@ -123,6 +123,7 @@ impl Faults {
                 // Writing into a string fails only if the renderer does.
                 let _ = writeln!(out, "{fault}");
             }
+            out.push('\n');
         }
         let _ = writeln!(out, "{}", self.total());
         out

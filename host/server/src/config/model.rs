@@ -24,7 +24,7 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Names, each with an optional port, that a request's `Host` may carry
     /// beside those of loopback and of the listener. Default none, at most
-    /// 64. Any other is refused with 421.
+    /// 64. Any other is refused with 403.
     pub hosts: Vec<String>,
     /// Origins (`https://app.example.com`) that browsers may come from,
     /// beside the host's own. Default none, at most 64. Any other is refused

@@ -13,6 +13,9 @@ use super::faults::{Fault, Place};
 /// Every override begins with this.
 pub(super) const PREFIX: &str = "SEGUE_";
 
+/// Past this it is some other file.
+const DOTENV_MAX_BYTES: u64 = 1 << 20;
+
 /// The variables that may override the file, by name.
 #[derive(Debug, Default)]
 pub(super) struct Overrides {
@@ -33,8 +36,11 @@ impl Overrides {
     /// assignment is a fault and is not quoted, since it may hold a secret.
     pub(super) fn add_dotenv(&mut self, dir: &Path, faults: &mut Vec<Fault>) -> io::Result<()> {
         let path = dir.join(".env");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let text = match std::fs::metadata(&path) {
+            Ok(about) if about.len() > DOTENV_MAX_BYTES => {
+                return Err(io::Error::other("it is larger than 1 MiB"));
+            }
+            Ok(_) => std::fs::read_to_string(&path)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(e),
         };

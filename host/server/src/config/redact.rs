@@ -13,11 +13,12 @@ use super::value::time;
 /// Keys that take effect at once when the config is read again; a section
 /// stands for all its keys. Every other key needs a restart, so a new key is
 /// safe until somebody shows that it is hot.
-const HOT: [&str; 13] = [
+const HOT: [&str; 15] = [
     "endpoint",
     "log.level",
     "outbox",
     "route",
+    "server.body_timeout",
     "server.drain_delay",
     "server.drain_timeout",
     "server.expose",
@@ -26,6 +27,7 @@ const HOT: [&str; 13] = [
     "server.max_raw_frame",
     "server.origins",
     "server.ping_interval",
+    "server.ping_timeout",
     "session",
 ];
 

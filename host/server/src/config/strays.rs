@@ -37,7 +37,10 @@ fn unknown_key(stray: &Stray, known: &[Known]) -> Fault {
 fn meant_key(stray: &Stray, known: &[Known]) -> String {
     let siblings = siblings(&stray.table, known);
     if let Some(near) = nearest(&stray.key, siblings.iter().copied()) {
-        return format!("did you mean `{near}`?");
+        return match stray.is_table {
+            true => format!("did you mean [{near}]?"),
+            false => format!("did you mean `{near}`?"),
+        };
     }
     let elsewhere = known.iter().find_map(|k| {
         let (table, key) = k.path.rsplit_once('.')?;

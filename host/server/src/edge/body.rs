@@ -54,10 +54,16 @@ async fn collect(body: Body, limit: usize, time: Duration) -> Result<Bytes, Requ
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if is_length(error.as_ref()) => Err(too_large()),
         // The peer went away, or its chunks make no sense.
-        Ok(Err(_)) => Err(RequestError::new(ErrorCode::InvalidMessage, "the body broke off or is malformed")),
+        Ok(Err(_)) => Err(RequestError::new(
+            ErrorCode::InvalidMessage,
+            "the body broke off or is malformed",
+        )),
         Err(_) => Err(RequestError::new(
             ErrorCode::RequestTimeout,
-            format!("the body was not there whole within {}", humantime::format_duration(time)),
+            format!(
+                "the body was not there whole within {}",
+                humantime::format_duration(time)
+            ),
         )),
     }
 }
@@ -79,7 +85,10 @@ mod tests {
     #[tokio::test]
     async fn a_body_within_its_bound_arrives_whole() {
         let pieces = stream::iter(["ab", "cd"]).map(Ok::<_, Infallible>);
-        assert_eq!(collect(Body::from_stream(pieces), 4, SECOND).await.unwrap(), "abcd");
+        assert_eq!(
+            collect(Body::from_stream(pieces), 4, SECOND).await.unwrap(),
+            "abcd"
+        );
     }
 
     #[tokio::test]
@@ -98,7 +107,9 @@ mod tests {
             Ok::<_, Infallible>("x")
         });
         let began = tokio::time::Instant::now();
-        let error = collect(Body::from_stream(drips), 1000, 10 * SECOND).await.unwrap_err();
+        let error = collect(Body::from_stream(drips), 1000, 10 * SECOND)
+            .await
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::RequestTimeout);
         assert!(began.elapsed() < 11 * SECOND);
     }

@@ -55,7 +55,8 @@ pub struct BindError {
 fn hint(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program listens there; stop it, or set another `listen` (port 0 takes a free one)".to_owned()
+            "another program listens there; stop it, or set another `listen` (port 0 takes a free one)"
+                .to_owned()
         }
         io::ErrorKind::PermissionDenied => "permission denied; ports below 1024 need privileges".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
@@ -129,7 +130,13 @@ impl Listener {
                 }
             };
             let socket = open_socket(tcp, &self.open, permit);
-            connections.spawn(connection(socket, peer, kind.clone(), stop.clone(), abort.clone()));
+            connections.spawn(connection(
+                socket,
+                peer,
+                kind.clone(),
+                stop.clone(),
+                abort.clone(),
+            ));
         }
         // The address is free from here on.
         drop(self.tcp);
@@ -164,7 +171,10 @@ fn open_socket(tcp: TcpStream, open: &IntGauge, permit: OwnedSemaphorePermit) ->
 async fn accept_failed(error: &io::Error, failing: &mut bool) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     // These concern one peer only.
-    if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
+    if matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    ) {
         return;
     }
     if !std::mem::replace(failing, true) {
@@ -185,7 +195,11 @@ async fn connection(
         request.extensions_mut().insert(ConnectInfo(peer));
         routes.clone().oneshot(request)
     });
-    let mut serving = pin!(kind.http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let mut serving = pin!(
+        kind.http
+            .serve_connection(TokioIo::new(socket), service)
+            .with_upgrades()
+    );
     let ended = tokio::select! {
         biased;
         () = abort.cancelled() => return,

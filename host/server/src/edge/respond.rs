@@ -85,7 +85,13 @@ pub(crate) fn json(status: StatusCode, body: impl Serialize) -> Response {
 fn retry_after(status: StatusCode, ms: Option<u64>) -> Option<u64> {
     match ms {
         Some(ms) => Some(ms.div_ceil(1000).max(1)),
-        None if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) => Some(1),
+        None if matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) =>
+        {
+            Some(1)
+        }
         None => None,
     }
 }
@@ -99,7 +105,9 @@ pub(crate) async fn in_json(request: Request, next: Next) -> Response {
     }
     let code = code_of(status);
     let (mut parts, body) = response.into_parts();
-    let text = axum::body::to_bytes(body, MAX_TEXT_BYTES).await.unwrap_or_default();
+    let text = axum::body::to_bytes(body, MAX_TEXT_BYTES)
+        .await
+        .unwrap_or_default();
     let message = match std::str::from_utf8(&text) {
         Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => code.meaning().to_owned(),
@@ -108,10 +116,15 @@ pub(crate) async fn in_json(request: Request, next: Next) -> Response {
     let Ok(bytes) = serde_json::to_vec(&ErrorAnswer { error: &error }) else {
         return parts.into_response();
     };
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    parts
+        .headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     parts.headers.remove(http::header::CONTENT_LENGTH);
     if let Some(seconds) = retry_after(status, None) {
-        parts.headers.entry(RETRY_AFTER).or_insert(HeaderValue::from(seconds));
+        parts
+            .headers
+            .entry(RETRY_AFTER)
+            .or_insert(HeaderValue::from(seconds));
     }
     Response::from_parts(parts, Body::from(bytes))
 }
@@ -172,12 +185,22 @@ mod tests {
     #[tokio::test]
     async fn answers_of_other_layers_are_rewritten_and_keep_their_headers() {
         let routes = Router::new()
-            .route("/text", get(|| async { (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not that") }))
-            .route("/json", get(|| async { error(&RequestError::new(ErrorCode::NoRoute, "none")) }))
+            .route(
+                "/text",
+                get(|| async { (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not that") }),
+            )
+            .route(
+                "/json",
+                get(|| async { error(&RequestError::new(ErrorCode::NoRoute, "none")) }),
+            )
             .route("/fine", get(|| async { "fine" }))
             .layer(axum::middleware::from_fn(in_json));
         let ask = |method: &str, path: &str| {
-            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .body(Body::empty())
+                .unwrap();
             routes.clone().oneshot(request)
         };
         let response = ask("GET", "/text").await.unwrap();
@@ -190,8 +213,14 @@ mod tests {
         assert_eq!(response.headers()[http::header::ALLOW], "GET,HEAD");
         assert_eq!(body(response).await["error"]["code"], "method_not_allowed");
 
-        assert_eq!(body(ask("GET", "/none").await.unwrap()).await["error"]["code"], "not_found");
-        assert_eq!(body(ask("GET", "/json").await.unwrap()).await["error"]["code"], "no_route");
+        assert_eq!(
+            body(ask("GET", "/none").await.unwrap()).await["error"]["code"],
+            "not_found"
+        );
+        assert_eq!(
+            body(ask("GET", "/json").await.unwrap()).await["error"]["code"],
+            "no_route"
+        );
         let fine = ask("GET", "/fine").await.unwrap();
         assert_eq!(fine.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
     }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
+use axum::handler::Handler;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::MethodRouter;
+use axum::routing::{self, MethodRouter};
 use segue_protocol::{ErrorCode, RequestError};
 
 use super::observe::Template;
@@ -22,14 +23,38 @@ use crate::{admin, http as public_http};
 
 /// One line of the table.
 pub(crate) struct Served {
-    pub method: &'static str,
-    pub path: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "what the table is compared by"))]
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
     route: MethodRouter<Arc<App>>,
 }
 
 impl Served {
-    pub(crate) fn new(method: &'static str, path: &'static str, route: MethodRouter<Arc<App>>) -> Served {
-        Served { method, path, route }
+    pub(crate) fn get<H: Handler<T, Arc<App>>, T: 'static>(path: &'static str, handler: H) -> Served {
+        let route = routing::get(handler);
+        Served {
+            method: "GET",
+            path,
+            route,
+        }
+    }
+
+    pub(crate) fn post<H: Handler<T, Arc<App>>, T: 'static>(path: &'static str, handler: H) -> Served {
+        let route = routing::post(handler);
+        Served {
+            method: "POST",
+            path,
+            route,
+        }
+    }
+
+    pub(crate) fn delete<H: Handler<T, Arc<App>>, T: 'static>(path: &'static str, handler: H) -> Served {
+        let route = routing::delete(handler);
+        Served {
+            method: "DELETE",
+            path,
+            route,
+        }
     }
 }
 
@@ -80,13 +105,23 @@ fn table(served: Vec<Served>) -> Router<Arc<App>> {
 /// A path that is no route may be a raw endpoint of the config.
 async fn endpoint(State(app): State<Arc<App>>, request: Request) -> Response {
     let snapshot = app.snapshot();
-    let named = snapshot.config.endpoints.iter().find(|e| e.path == request.uri().path());
-    let Some(endpoint) = named else { return nothing().await };
+    let named = snapshot
+        .config
+        .endpoints
+        .iter()
+        .find(|e| e.path == request.uri().path());
+    let Some(endpoint) = named else {
+        return nothing().await;
+    };
     let (path, handler): (Arc<str>, String) = (endpoint.path.as_str().into(), endpoint.handler.clone());
     drop(snapshot);
 
     let (mut head, _) = request.into_parts();
-    let traceparent = head.headers.get("traceparent").and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let traceparent = head
+        .headers
+        .get("traceparent")
+        .and_then(|v| v.to_str().ok())
+        .map(str::to_owned);
     let mut response = match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
         Ok(upgrade) => crate::ws::raw::upgrade(app, handler, traceparent, upgrade).await,
         Err(rejection) => rejection.into_response(),
@@ -96,7 +131,10 @@ async fn endpoint(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 async fn nothing() -> Response {
-    respond::error(&RequestError::new(ErrorCode::NotFound, "there is nothing at this path"))
+    respond::error(&RequestError::new(
+        ErrorCode::NotFound,
+        "there is nothing at this path",
+    ))
 }
 
 async fn full() -> Response {

@@ -51,12 +51,19 @@ pub(crate) async fn bench(config: &str) -> Bench {
         ("gate", Arc::new(Gate(gate.clone()))),
         ("fail", Arc::new(Fail)),
     ];
-    options.natives.extend(handlers.map(|(name, handler)| (name.to_owned(), handler)));
+    options
+        .natives
+        .extend(handlers.map(|(name, handler)| (name.to_owned(), handler)));
     let metrics = Metrics::new().unwrap();
     let runtime = segue_runtime::Runtime::start(config.runtime_settings()).unwrap();
     metrics.watch_runtime(runtime.clone()).unwrap();
     let app = App::new(config, runtime, metrics, options);
-    Bench { app, gate, config_path, _folder: folder }
+    Bench {
+        app,
+        gate,
+        config_path,
+        _folder: folder,
+    }
 }
 
 impl Bench {
@@ -69,7 +76,13 @@ impl Bench {
 pub(crate) struct Client(pub(crate) Router);
 
 impl Client {
-    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Response {
         let mut request = Request::builder().method(method).uri(path);
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", "127.0.0.1:8000");
@@ -101,7 +114,9 @@ struct Echo;
 impl NativeHandler for Echo {
     fn handle(&self, request: segue_runtime::Request, replies: mpsc::Sender<Reply>) -> NativeFuture {
         Box::pin(async move {
-            let segue_runtime::Payload::Text(text) = request.payload else { return Ok(()) };
+            let segue_runtime::Payload::Text(text) = request.payload else {
+                return Ok(());
+            };
             for word in text.split_inclusive(' ') {
                 let _ = replies.send(Reply::Chunk(word.to_owned())).await;
             }

@@ -59,7 +59,11 @@ pub(crate) const SESSION: HeaderName = HeaderName::from_static("segue-session");
         (status = "default", description = "The message was refused, or, asked for as one object, failed.", body = super::openapi::ErrorAnswer),
     ),
 )]
-pub(crate) async fn send(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, Failure> {
+pub(crate) async fn send(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Failure> {
     let request = Request::read(&headers, &body)?;
     let (session, opened) = request.session(&app)?;
     // Before the message, so that no frame about it is missed.
@@ -73,7 +77,10 @@ pub(crate) async fn send(State(app): State<Arc<App>>, headers: HeaderMap, body: 
                 app.sessions.erase(&session.id);
             }
             let named = (!opened).then_some(&session.id);
-            return Ok(respond::error_with(&error, json!({ "error": &error, "id": id, "session": named })));
+            return Ok(respond::error_with(
+                &error,
+                json!({ "error": &error, "id": id, "session": named }),
+            ));
         }
     };
     let mut response = if request.as_object {
@@ -126,7 +133,11 @@ impl Request {
             match fields.insert("id".to_owned(), Value::from(key)) {
                 None | Some(Value::Null) => {}
                 Some(id) if id == key => {}
-                Some(_) => return Err(invalid("`Idempotency-Key` and `id` are one thing, and differ here")),
+                Some(_) => {
+                    return Err(invalid(
+                        "`Idempotency-Key` and `id` are one thing, and differ here",
+                    ));
+                }
             }
         }
         if let Some(trace) = text(headers, &TRACEPARENT)? {
@@ -145,9 +156,12 @@ impl Request {
     fn session(&self, app: &App) -> Result<(Arc<Session>, bool), RequestError> {
         if let Some(id) = &self.session {
             let found = app.sessions.get(id);
-            return found
-                .map(|session| (session, false))
-                .ok_or_else(|| RequestError::new(ErrorCode::SessionUnknown, "there is no such session; leave `session` out to begin one"));
+            return found.map(|session| (session, false)).ok_or_else(|| {
+                RequestError::new(
+                    ErrorCode::SessionUnknown,
+                    "there is no such session; leave `session` out to begin one",
+                )
+            });
         }
         app.drain.check()?;
         let max = app.snapshot().config.session.max_sessions;
@@ -156,14 +170,20 @@ impl Request {
             _ => app.sessions.open(max).map(|session| (session, true)),
         }
         .map_err(|_| {
-            RequestError::new(ErrorCode::ConnectionLimit, "the host keeps as many sessions as it may")
-                .retry_after_ms(10_000)
+            RequestError::new(
+                ErrorCode::ConnectionLimit,
+                "the host keeps as many sessions as it may",
+            )
+            .retry_after_ms(10_000)
         })
     }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
 }
@@ -175,7 +195,13 @@ fn wants_object(headers: &HeaderMap) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+        .map(|kind| {
+            kind.split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase()
+        });
     let mut object = false;
     let stream = kinds.any(|kind| {
         object |= kind == "application/json";
@@ -185,8 +211,12 @@ fn wants_object(headers: &HeaderMap) -> bool {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, RequestError> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| invalid(format!("the header `{name}` is not plain text")))?;
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = value
+        .to_str()
+        .map_err(|_| invalid(format!("the header `{name}` is not plain text")))?;
     Ok(Some(text.trim()).filter(|text| !text.is_empty()))
 }
 

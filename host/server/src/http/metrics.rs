@@ -16,12 +16,17 @@ use crate::state::App;
     responses((status = 200, description = "The metrics, in the Prometheus text format.", content_type = "text/plain")),
 )]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Failure> {
-    app.metrics.sessions.set(i64::try_from(app.sessions.len()).unwrap_or(i64::MAX));
+    app.metrics
+        .sessions
+        .set(i64::try_from(app.sessions.len()).unwrap_or(i64::MAX));
     match app.metrics.render() {
         Ok((kind, text)) => Ok(([(CONTENT_TYPE, kind)], text).into_response()),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be rendered");
-            Err(Failure::new(ErrorCode::Internal, "the metrics cannot be rendered; the log says why"))
+            Err(Failure::new(
+                ErrorCode::Internal,
+                "the metrics cannot be rendered; the log says why",
+            ))
         }
     }
 }

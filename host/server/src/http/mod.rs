@@ -17,22 +17,20 @@ pub(crate) mod page;
 pub(crate) mod plugins;
 pub(crate) mod sessions;
 
-use axum::routing::{delete, get, post};
-
 use crate::edge::router::Served;
 
 /// The routes, without what is around them.
 pub(crate) fn routes() -> Vec<Served> {
     vec![
-        Served::new("GET", "/", get(page::page)),
-        Served::new("GET", "/chat", get(crate::ws::chat::upgrade)),
-        Served::new("POST", "/v1/messages", post(messages::send)),
-        Served::new("GET", "/v1/sessions", get(sessions::list)),
-        Served::new("GET", "/v1/sessions/{id}/messages", get(sessions::messages)),
-        Served::new("DELETE", "/v1/sessions/{id}", delete(sessions::erase)),
-        Served::new("GET", "/v1/plugins", get(plugins::list)),
-        Served::new("GET", "/metrics", get(metrics::metrics)),
-        Served::new("GET", "/openapi.json", get(openapi::document)),
+        Served::get("/", page::page),
+        Served::get("/chat", crate::ws::chat::upgrade),
+        Served::post("/v1/messages", messages::send),
+        Served::get("/v1/sessions", sessions::list),
+        Served::get("/v1/sessions/{id}/messages", sessions::messages),
+        Served::delete("/v1/sessions/{id}", sessions::erase),
+        Served::get("/v1/plugins", plugins::list),
+        Served::get("/metrics", metrics::metrics),
+        Served::get("/openapi.json", openapi::document),
     ]
     .into_iter()
     .chain(probes())
@@ -42,9 +40,9 @@ pub(crate) fn routes() -> Vec<Served> {
 /// What is answered even when no more connections are taken.
 pub(crate) fn probes() -> Vec<Served> {
     vec![
-        Served::new("GET", "/health/live", get(health::live)),
-        Served::new("GET", "/health/liveness", get(health::liveness)),
-        Served::new("GET", "/health/ready", get(health::ready)),
-        Served::new("GET", "/health/readiness", get(health::readiness)),
+        Served::get("/health/live", health::live),
+        Served::get("/health/liveness", health::liveness),
+        Served::get("/health/ready", health::ready),
+        Served::get("/health/readiness", health::readiness),
     ]
 }

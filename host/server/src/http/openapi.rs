@@ -28,7 +28,7 @@ use utoipa::{OpenApi, ToSchema};
         super::health::readiness,
         super::metrics::metrics,
         document,
-    ),
+    )
 )]
 struct Document;
 
@@ -40,7 +40,11 @@ static TEXT: LazyLock<String> = LazyLock::new(|| Document::openapi().to_json().u
     responses((status = 200, description = "The API's description.", content_type = "application/json")),
 )]
 pub(crate) async fn document() -> Response {
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")], TEXT.as_str()).into_response()
+    (
+        [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")],
+        TEXT.as_str(),
+    )
+        .into_response()
 }
 
 /// A conversation over a WebSocket.
@@ -60,7 +64,10 @@ pub(crate) async fn document() -> Response {
         (status = "default", description = "The socket was refused.", body = ErrorAnswer),
     ),
 )]
-#[allow(dead_code, reason = "describes the handler in `ws`, which speaks WebSocket rather than HTTP")]
+#[allow(
+    dead_code,
+    reason = "describes the handler in `ws`, which speaks WebSocket rather than HTTP"
+)]
 fn chat() {}
 
 /// The form of every error.

@@ -6,7 +6,9 @@
 use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
+};
 use http::{HeaderMap, HeaderName, StatusCode};
 use sha2::{Digest, Sha256};
 
@@ -25,7 +27,9 @@ static TAG: LazyLock<String> = LazyLock::new(|| format!("\"{}\"", base64(&Sha256
     ),
 )]
 pub(crate) async fn page(headers: HeaderMap) -> Response {
-    let known = headers.get(IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == TAG.as_bytes());
+    let known = headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|tag| tag.as_bytes() == TAG.as_bytes());
     let common = [
         (ETAG, TAG.as_str()),
         // Kept, but asked for each time: a new host has a new page.
@@ -33,7 +37,10 @@ pub(crate) async fn page(headers: HeaderMap) -> Response {
         (CONTENT_SECURITY_POLICY, POLICY.as_str()),
         (REFERRER_POLICY, "no-referrer"),
         (HeaderName::from_static("x-frame-options"), "DENY"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
     ];
     if known {
         return (StatusCode::NOT_MODIFIED, common).into_response();
@@ -47,7 +54,11 @@ fn policy(page: &str) -> String {
         let found: Vec<String> = elements(page, tag)
             .map(|text| format!("'sha256-{}'", base64(&Sha256::digest(text))))
             .collect();
-        if found.is_empty() { "'none'".to_owned() } else { found.join(" ") }
+        if found.is_empty() {
+            "'none'".to_owned()
+        } else {
+            found.join(" ")
+        }
     };
     format!(
         "default-src 'none'; script-src {}; style-src {}; connect-src 'self'; img-src data:; \
@@ -74,7 +85,10 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        let bits = group
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - group.len()));
         for place in 0..4 {
             let digit = DIGITS.get((bits >> (18 - 6 * place) & 63) as usize);
             text.push(match digit {
@@ -109,10 +123,21 @@ mod tests {
     fn the_page_does_nothing_that_its_policy_forbids() {
         assert!(elements(PAGE, "script").count() > 0 && elements(PAGE, "style").count() > 0);
         let markup: String = PAGE.split("<script>").next().unwrap().to_owned();
-        for forbidden in ["style=\"", " onclick=", " onload=", " onsubmit=", " oninput=", "src=\"", "<script "] {
+        for forbidden in [
+            "style=\"",
+            " onclick=",
+            " onload=",
+            " onsubmit=",
+            " oninput=",
+            "src=\"",
+            "<script ",
+        ] {
             assert!(!markup.contains(forbidden), "{forbidden} in the page's markup");
         }
-        assert!(!PAGE.contains("<style "), "a style with attributes has no digest in the policy");
+        assert!(
+            !PAGE.contains("<style "),
+            "a style with attributes has no digest in the policy"
+        );
     }
 
     #[tokio::test]
@@ -120,7 +145,10 @@ mod tests {
         let response = page(HeaderMap::new()).await;
         assert_eq!(response.status(), StatusCode::OK);
         let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(policy.contains("script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+        assert!(
+            policy.contains("script-src 'sha256-") && !policy.contains("unsafe"),
+            "{policy}"
+        );
         let mut again = HeaderMap::new();
         again.insert(IF_NONE_MATCH, response.headers()[ETAG].clone());
         assert_eq!(page(again).await.status(), StatusCode::NOT_MODIFIED);

@@ -65,7 +65,10 @@ pub(crate) async fn list(
         },
     };
     let shown: Vec<&Arc<Session>> = all.iter().skip(from).take(limit).collect();
-    let next = shown.last().filter(|_| from + shown.len() < all.len()).map(|last| last.id.clone());
+    let next = shown
+        .last()
+        .filter(|_| from + shown.len() < all.len())
+        .map(|last| last.id.clone());
     let sessions = shown.iter().map(|session| session.status()).collect();
     Ok(respond::json(StatusCode::OK, SessionList { sessions, next }))
 }

@@ -66,8 +66,10 @@ struct State {
     bytes: usize,
     /// The last number given.
     last_seq: u64,
-    /// Everything up to here was taken by a reader.
+    /// Everything up to here was written by a reader.
     read_to: u64,
+    /// Everything up to here was at least given to one.
+    given_to: u64,
     /// The highest number that is no longer here.
     lost_to: u64,
     /// Dropped since the last frame that was kept.
@@ -192,6 +194,7 @@ impl Outbox {
         // Nobody asks twice for what the client says it has.
         let cursor = after.min(state.last_seq);
         state.read_to = state.read_to.max(cursor);
+        state.given_to = state.given_to.max(cursor);
         drop(state);
         self.read.notify_waiters();
         Reader {
@@ -203,7 +206,7 @@ impl Outbox {
     /// The client has everything up to `seq`: it need not be kept.
     pub fn ack(&self, seq: u64) {
         let mut state = self.lock();
-        let seq = seq.min(state.read_to);
+        let seq = seq.min(state.given_to);
         while state.frames.front().is_some_and(|f| f.seq <= seq) {
             state.evict_front();
         }
@@ -318,14 +321,20 @@ impl State {
 
     fn drop_oldest_unread(&mut self) -> bool {
         let first = self.frames.partition_point(|f| f.seq <= self.read_to);
-        let oldest = (first..self.frames.len())
-            .find(|&i| self.frames.get(i).is_some_and(|f| !f.frame.is_final()));
-        let Some(gone) = oldest.and_then(|i| self.frames.remove(i)) else {
+        // Whoever else holds a frame is writing it.
+        let may_go = |f: &Arc<Numbered>| !f.frame.is_final() && Arc::strong_count(f) == 1;
+        let oldest = (first..self.frames.len()).find(|&i| self.frames.get(i).is_some_and(may_go));
+        let Some((at, gone)) = oldest.and_then(|i| Some((i, self.frames.remove(i)?))) else {
             return false;
         };
         self.bytes = self.bytes.saturating_sub(gone.frame.weight());
         self.lost_to = self.lost_to.max(gone.seq);
-        self.count_drop();
+        self.dropped_total += 1;
+        // The mark moves on to what now comes first after the gap.
+        match self.frames.get_mut(at).and_then(Arc::get_mut) {
+            Some(next) => next.dropped += gone.dropped + 1,
+            None => self.dropped += gone.dropped + 1,
+        }
         true
     }
 
@@ -357,16 +366,24 @@ impl Reader {
         }
     }
 
-    /// The next frame, if it is there.
+    /// The next frame, if it is there. Asking for it says that the one before
+    /// was written; until then that one is not let go, so that a socket that is
+    /// closed in the middle of it costs the client nothing.
     pub fn try_next(&mut self) -> Option<Arc<Numbered>> {
         let mut state = self.outbox.lock();
+        let written = self.cursor > state.read_to;
+        state.read_to = state.read_to.max(self.cursor);
         let at = state.frames.partition_point(|f| f.seq <= self.cursor);
-        let frame = state.frames.get(at)?.clone();
-        self.cursor = frame.seq;
-        state.read_to = state.read_to.max(frame.seq);
+        let next = state.frames.get(at).cloned();
+        if let Some(frame) = &next {
+            state.given_to = state.given_to.max(frame.seq);
+            self.cursor = frame.seq;
+        }
         drop(state);
-        self.outbox.read.notify_waiters();
-        Some(frame)
+        if written {
+            self.outbox.read.notify_waiters();
+        }
+        next
     }
 }
 

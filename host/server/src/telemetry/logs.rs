@@ -19,10 +19,13 @@ use std::sync::Arc;
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+use crate::config::LogFormat;
 
 /// Lines below ERROR that may wait to be written.
 pub const QUEUED_LINES: usize = 16_384;
@@ -34,17 +37,11 @@ pub const MAX_VALUE_BYTES: usize = 8 * 1024;
 /// The target under which plugins' own lines are logged.
 const PLUGIN_TARGET: &str = "plugin";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One object a line: `timestamp`, `level`, `context`, `trace_id`,
-    /// `message`, and everything else under `extra`.
-    Json,
-    Pretty,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    #[error("log level `{level}` cannot be read ({reason}); use error, warn, info, debug or trace, or directives such as \"info,segue_server=debug\"")]
+    #[error(
+        "log level `{level}` cannot be read ({reason}); use off, error, warn, info, debug or trace, and after commas levels of single targets, such as \"info,plugin=debug\""
+    )]
     Level { level: String, reason: String },
     #[error("a log subscriber is installed already")]
     Installed,
@@ -129,7 +126,9 @@ impl Logs {
 impl LogHandle {
     /// Lines that were dropped so far.
     pub fn dropped(&self) -> u64 {
-        self.live.as_ref().map_or(0, |live| live.dropped.dropped_lines() as u64)
+        self.live
+            .as_ref()
+            .map_or(0, |live| live.dropped.dropped_lines() as u64)
     }
 
     /// Logs at `level` from now on. Without installed logs nothing happens.
@@ -142,21 +141,27 @@ impl LogHandle {
     }
 }
 
-/// A level's name is about Segue and its plugins; the libraries underneath say
-/// no more than warnings, for their debug lines would slow the host down and
-/// drown its own. Directives are taken as they are.
+/// A bare level is about Segue and its plugins; the libraries underneath say no
+/// more than warnings, for their debug lines would slow the host down and drown
+/// its own. Levels of single targets are taken as they are.
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
     let refuse = |reason: String| LogError::Level {
         level: level.to_owned(),
         reason,
     };
-    if level.contains(['=', ',']) {
-        return EnvFilter::builder().parse(level).map_err(|e| refuse(e.to_string()));
+    let mut directives = Vec::new();
+    for item in level.split(',').map(str::trim) {
+        match item.parse::<LevelFilter>() {
+            Ok(level) => {
+                let libraries = level.min(LevelFilter::WARN);
+                directives.push(format!("{libraries},segue={level},{PLUGIN_TARGET}={level}"));
+            }
+            Err(_) if item.contains('=') => directives.push(item.to_owned()),
+            Err(_) => return Err(refuse(format!("there is no level `{item}`"))),
+        }
     }
-    let level: Level = level.parse().map_err(|_| refuse("no such level".to_owned()))?;
-    let libraries = level.min(Level::WARN);
     EnvFilter::builder()
-        .parse(format!("{libraries},segue={level},{PLUGIN_TARGET}={level}"))
+        .parse(directives.join(","))
         .map_err(|e| refuse(e.to_string()))
 }
 

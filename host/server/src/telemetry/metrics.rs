@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use super::logs::LogHandle;
@@ -78,25 +79,40 @@ impl Metrics {
                 &["listener"],
             )?)?,
             messages_received: kept.add(IntCounterVec::new(
-                Opts::new("segue_messages_received_total", "Messages that arrived, by message type."),
+                Opts::new(
+                    "segue_messages_received_total",
+                    "Messages that arrived, by message type.",
+                ),
                 &["mtype"],
             )?)?,
             messages: kept.add(IntCounterVec::new(
-                Opts::new("segue_messages_total", "Messages that ended, by message type and how: ok or an error code."),
+                Opts::new(
+                    "segue_messages_total",
+                    "Messages that ended, by message type and how: ok or an error code.",
+                ),
                 &["mtype", "outcome"],
             )?)?,
             message_seconds: kept.add(HistogramVec::new(
-                HistogramOpts::new("segue_message_seconds", "Time from a message's arrival to its last frame.")
-                    .buckets(SECONDS.to_vec()),
+                HistogramOpts::new(
+                    "segue_message_seconds",
+                    "Time from a message's arrival to its last frame.",
+                )
+                .buckets(SECONDS.to_vec()),
                 &["mtype"],
             )?)?,
             http_requests: kept.add(IntCounterVec::new(
-                Opts::new("segue_http_requests_total", "HTTP requests answered, by route template."),
+                Opts::new(
+                    "segue_http_requests_total",
+                    "HTTP requests answered, by route template.",
+                ),
                 &["route", "method", "status"],
             )?)?,
             http_seconds: kept.add(HistogramVec::new(
-                HistogramOpts::new("segue_http_request_seconds", "Time to the head of an HTTP answer.")
-                    .buckets(SECONDS.to_vec()),
+                HistogramOpts::new(
+                    "segue_http_request_seconds",
+                    "Time to the head of an HTTP answer.",
+                )
+                .buckets(SECONDS.to_vec()),
                 &["route", "method"],
             )?)?,
             registry: registry.clone(),
@@ -135,14 +151,26 @@ impl Metrics {
     /// code of the error.
     pub fn message_ended(&self, mtype: &str, outcome: &'static str, took: Duration) {
         self.messages.with_label_values(&[mtype, outcome]).inc();
-        self.message_seconds.with_label_values(&[mtype]).observe(took.as_secs_f64());
+        self.message_seconds
+            .with_label_values(&[mtype])
+            .observe(took.as_secs_f64());
     }
 
     /// `route` is a template, never a path as a client wrote it.
-    pub fn http_answered(&self, route: &str, method: &http::Method, status: http::StatusCode, took: Duration) {
+    pub fn http_answered(
+        &self,
+        route: &str,
+        method: &http::Method,
+        status: http::StatusCode,
+        took: Duration,
+    ) {
         let method = method_label(method);
-        self.http_requests.with_label_values(&[route, method, status.as_str()]).inc();
-        self.http_seconds.with_label_values(&[route, method]).observe(took.as_secs_f64());
+        self.http_requests
+            .with_label_values(&[route, method, status.as_str()])
+            .inc();
+        self.http_seconds
+            .with_label_values(&[route, method])
+            .observe(took.as_secs_f64());
     }
 
     /// The text exposition format and its content type.
@@ -170,7 +198,10 @@ fn method_label(method: &http::Method) -> &'static str {
 struct Kept<'a>(&'a Registry);
 
 impl Kept<'_> {
-    fn add<M: prometheus::core::Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
+    fn add<M: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        metric: M,
+    ) -> Result<M, prometheus::Error> {
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)
     }
@@ -223,7 +254,12 @@ mod tests {
     fn an_unknown_method_is_not_a_label() {
         let metrics = Metrics::new().unwrap();
         let method = http::Method::from_bytes(b"FROB-1234").unwrap();
-        metrics.http_answered("/chat", &method, http::StatusCode::METHOD_NOT_ALLOWED, Duration::ZERO);
+        metrics.http_answered(
+            "/chat",
+            &method,
+            http::StatusCode::METHOD_NOT_ALLOWED,
+            Duration::ZERO,
+        );
         assert!(!text(&metrics).contains("FROB"));
         assert!(text(&metrics).contains("method=\"other\""));
     }

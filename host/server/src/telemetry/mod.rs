@@ -11,6 +11,6 @@ mod process;
 mod runtime_stats;
 pub mod trace;
 
-pub use logs::{LogFormat, LogHandle, Logs};
+pub use logs::{LogHandle, Logs};
 pub use metrics::Metrics;
 pub use trace::TraceContext;

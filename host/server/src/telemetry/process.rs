@@ -13,7 +13,10 @@ pub(super) struct ProcessCollector {
 impl ProcessCollector {
     pub(super) fn new() -> Result<Self, prometheus::Error> {
         Ok(ProcessCollector {
-            resident_bytes: IntGauge::new("process_resident_memory_bytes", "Resident memory of the process.")?,
+            resident_bytes: IntGauge::new(
+                "process_resident_memory_bytes",
+                "Resident memory of the process.",
+            )?,
             open_fds: IntGauge::new("process_open_fds", "Open file descriptors of the process.")?,
             threads: IntGauge::new("process_threads", "Threads of the process.")?,
         })
@@ -37,10 +40,16 @@ impl Collector for ProcessCollector {
                 found.extend(gauge.collect());
             }
         };
-        report(&self.resident_bytes, field(&status, "VmRSS:").map(|kib| kib * 1024));
+        report(
+            &self.resident_bytes,
+            field(&status, "VmRSS:").map(|kib| kib * 1024),
+        );
         report(&self.threads, field(&status, "Threads:"));
         let open = std::fs::read_dir("/proc/self/fd").ok();
-        report(&self.open_fds, open.and_then(|fds| i64::try_from(fds.count()).ok()));
+        report(
+            &self.open_fds,
+            open.and_then(|fds| i64::try_from(fds.count()).ok()),
+        );
         found
     }
 }

@@ -27,7 +27,8 @@ struct Families {
 
 impl Families {
     fn new() -> Result<Families, prometheus::Error> {
-        let counters = |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let counters =
+            |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
         Ok(Families {
             loads: counters(
                 "segue_plugin_loads_total",
@@ -54,7 +55,10 @@ impl Families {
                 &["function"],
             )?,
             host_seconds: CounterVec::new(
-                Opts::new("segue_host_call_seconds_total", "Time spent in host calls, waiting for slow clients included."),
+                Opts::new(
+                    "segue_host_call_seconds_total",
+                    "Time spent in host calls, waiting for slow clients included.",
+                ),
                 &["function"],
             )?,
             instances: IntGauge::new("segue_instances", "Instances that may be in use at a time.")?,
@@ -84,24 +88,40 @@ impl Families {
     fn fill(&self, stats: &Stats) {
         for plugin in &stats.plugins {
             let name = plugin.name.as_str();
-            self.loads.with_label_values(&[name, "loaded"]).inc_by(plugin.loaded);
-            self.loads.with_label_values(&[name, "refused"]).inc_by(plugin.refused);
-            self.in_flight.with_label_values(&[name]).set(signed(plugin.in_flight as u64));
+            self.loads
+                .with_label_values(&[name, "loaded"])
+                .inc_by(plugin.loaded);
+            self.loads
+                .with_label_values(&[name, "refused"])
+                .inc_by(plugin.refused);
+            self.in_flight
+                .with_label_values(&[name])
+                .set(signed(plugin.in_flight as u64));
             for (outcome, count) in &plugin.calls {
                 self.calls.with_label_values(&[name, *outcome]).inc_by(*count);
             }
         }
         for row in &stats.host_calls {
             for (verdict, count) in [("ok", row.ok), ("denied", row.denied), ("error", row.error)] {
-                self.host_calls.with_label_values(&[row.function, verdict]).inc_by(count);
+                self.host_calls
+                    .with_label_values(&[row.function, verdict])
+                    .inc_by(count);
             }
-            self.host_bytes.with_label_values(&[row.function]).inc_by(row.bytes);
-            self.host_seconds.with_label_values(&[row.function]).inc_by(row.seconds);
+            self.host_bytes
+                .with_label_values(&[row.function])
+                .inc_by(row.bytes);
+            self.host_seconds
+                .with_label_values(&[row.function])
+                .inc_by(row.seconds);
         }
         self.instances.set(i64::from(stats.instances));
         self.instances_in_use.set(i64::from(stats.instances_in_use));
-        self.compiles.with_label_values(&["hit"]).inc_by(stats.compile_hits);
-        self.compiles.with_label_values(&["miss"]).inc_by(stats.compile_misses);
+        self.compiles
+            .with_label_values(&["hit"])
+            .inc_by(stats.compile_hits);
+        self.compiles
+            .with_label_values(&["miss"])
+            .inc_by(stats.compile_misses);
     }
 }
 
@@ -116,15 +136,25 @@ impl RuntimeCollector {
 
 impl Collector for RuntimeCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.families.all().into_iter().flat_map(|family| family.desc()).collect()
+        self.families
+            .all()
+            .into_iter()
+            .flat_map(|family| family.desc())
+            .collect()
     }
 
     fn collect(&self) -> Vec<proto::MetricFamily> {
         // New ones each time: the runtime's numbers are totals, and a plugin
         // that it has forgotten must be forgotten here too.
-        let Ok(families) = Families::new() else { return Vec::new() };
+        let Ok(families) = Families::new() else {
+            return Vec::new();
+        };
         families.fill(&self.runtime.stats());
-        families.all().into_iter().flat_map(|family| family.collect()).collect()
+        families
+            .all()
+            .into_iter()
+            .flat_map(|family| family.collect())
+            .collect()
     }
 }
 
@@ -136,7 +166,10 @@ pub(super) struct LogCollector {
 
 impl LogCollector {
     pub(super) fn new(logs: LogHandle) -> Result<Self, prometheus::Error> {
-        let dropped = IntCounter::new("segue_log_dropped_total", "Log lines dropped because the writer could not keep up.")?;
+        let dropped = IntCounter::new(
+            "segue_log_dropped_total",
+            "Log lines dropped because the writer could not keep up.",
+        )?;
         Ok(LogCollector { logs, dropped })
     }
 }
@@ -187,7 +220,11 @@ mod tests {
         };
         let families = Families::new().unwrap();
         families.fill(&stats);
-        let found: Vec<_> = families.all().into_iter().flat_map(|family| family.collect()).collect();
+        let found: Vec<_> = families
+            .all()
+            .into_iter()
+            .flat_map(|family| family.collect())
+            .collect();
         let text = prometheus::TextEncoder::new().encode_to_string(&found).unwrap();
         for line in [
             "segue_plugin_loads_total{outcome=\"refused\",plugin=\"echo\"} 1",

@@ -54,7 +54,9 @@ impl TraceContext {
 
     /// The context that a caller sent, or a new trace.
     pub fn continue_from(header: Option<&str>) -> Self {
-        header.and_then(Self::parse).map_or_else(Self::generate, |caller| caller.child())
+        header
+            .and_then(Self::parse)
+            .map_or_else(Self::generate, |caller| caller.child())
     }
 
     /// A step within the same trace.
@@ -84,7 +86,13 @@ impl TraceContext {
 /// The value of a `traceparent` header.
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", Hex(self.trace_id), Hex(self.span_id), self.flags)
+        write!(
+            f,
+            "00-{}-{}-{:02x}",
+            Hex(self.trace_id),
+            Hex(self.span_id),
+            self.flags
+        )
     }
 }
 
@@ -170,6 +178,9 @@ mod tests {
         let step = TraceContext::continue_from(Some(GOOD));
         assert_eq!(step.trace_id, caller.trace_id);
         assert_ne!(step.span_id, caller.span_id);
-        assert_ne!(TraceContext::continue_from(Some("rubbish")).trace_id, TraceContext::generate().trace_id);
+        assert_ne!(
+            TraceContext::continue_from(Some("rubbish")).trace_id,
+            TraceContext::generate().trace_id
+        );
     }
 }

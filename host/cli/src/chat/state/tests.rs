@@ -4,7 +4,11 @@
 use super::*;
 
 fn conversation() -> Conversation {
-    Conversation::new(Manner { mtype: "chat".into(), rag_sql: false, rag_doc: false })
+    Conversation::new(Manner {
+        mtype: "chat".into(),
+        rag_sql: false,
+        rag_doc: false,
+    })
 }
 
 fn hear(talk: &mut Conversation, frame: &str) -> Vec<Event> {
@@ -20,7 +24,8 @@ fn hello(talk: &mut Conversation, session: &str, epoch: &str, recovered: bool, s
 }
 
 fn say(talk: &mut Conversation, id: &str) {
-    talk.compose(id.into(), format!("content of {id}"), Instant::now()).unwrap();
+    talk.compose(id.into(), format!("content of {id}"), Instant::now())
+        .unwrap();
 }
 
 /// The ids of what goes out, `cancel` marked.
@@ -95,24 +100,56 @@ fn what_nobody_confirmed_goes_out_again_under_its_id_and_in_order() {
 #[test]
 fn with_gaps_running_answers_are_asked_for_again_and_retold_whole() {
     let mut talk = running();
-    hear(&mut talk, r#"{"type":"chunk","seq":2,"id":"m1","handler":"chat","content":"one "}"#);
+    hear(
+        &mut talk,
+        r#"{"type":"chunk","seq":2,"id":"m1","handler":"chat","content":"one "}"#,
+    );
     talk.disconnected();
     assert_eq!(hello(&mut talk, "S", "E", false, 9), Continuity::Gaps);
     assert_eq!(sent(&mut talk), ["m1"]);
-    let told = hear(&mut talk, r#"{"type":"accepted","seq":10,"id":"m1","duplicate":true}"#);
+    let told = hear(
+        &mut talk,
+        r#"{"type":"accepted","seq":10,"id":"m1","duplicate":true}"#,
+    );
     assert_eq!(told, [], "hello has told of the gap");
-    let again = hear(&mut talk, r#"{"type":"chunk","seq":11,"id":"m1","handler":"chat","content":"one two","replayed":true}"#);
+    let again = hear(
+        &mut talk,
+        r#"{"type":"chunk","seq":11,"id":"m1","handler":"chat","content":"one two","replayed":true}"#,
+    );
     assert_eq!(again, [Event::Again("one two".into())]);
-    let end = hear(&mut talk, r#"{"type":"done","seq":12,"id":"m1","parts":[],"ms":1.0,"replayed":true}"#);
-    assert!(matches!(end.as_slice(), [Event::Done { gap: false, seq: 12, .. }]), "{end:?}");
+    let end = hear(
+        &mut talk,
+        r#"{"type":"done","seq":12,"id":"m1","parts":[],"ms":1.0,"replayed":true}"#,
+    );
+    assert!(
+        matches!(
+            end.as_slice(),
+            [Event::Done {
+                gap: false,
+                seq: 12,
+                ..
+            }]
+        ),
+        "{end:?}"
+    );
 }
 
 #[test]
 fn a_gap_that_stays_is_told_at_the_end() {
     let mut talk = running();
-    assert_eq!(hear(&mut talk, r#"{"type":"status","seq":5,"id":"m1","text":"x","dropped":3}"#).first(), Some(&Event::Dropped(3)));
+    assert_eq!(
+        hear(
+            &mut talk,
+            r#"{"type":"status","seq":5,"id":"m1","text":"x","dropped":3}"#
+        )
+        .first(),
+        Some(&Event::Dropped(3))
+    );
     let end = hear(&mut talk, r#"{"type":"done","seq":6,"id":"m1","parts":[]}"#);
-    assert!(matches!(end.as_slice(), [Event::Done { gap: true, .. }]), "{end:?}");
+    assert!(
+        matches!(end.as_slice(), [Event::Done { gap: true, .. }]),
+        "{end:?}"
+    );
 }
 
 #[test]
@@ -122,7 +159,10 @@ fn another_epoch_numbers_from_one_and_is_never_whole() {
     assert_eq!(hello(&mut talk, "S", "E2", true, 1), Continuity::Gaps);
     assert_eq!(talk.resume().unwrap().after, 0);
     assert_eq!(sent(&mut talk), ["m1"]);
-    assert_eq!(hear(&mut talk, r#"{"type":"chunk","seq":1,"id":"m1","content":"a"}"#), [Event::Text("a".into())]);
+    assert_eq!(
+        hear(&mut talk, r#"{"type":"chunk","seq":1,"id":"m1","content":"a"}"#),
+        [Event::Text("a".into())]
+    );
 }
 
 #[test]
@@ -135,7 +175,9 @@ fn in_another_session_only_what_never_left_is_sent() {
     let hello = r#"{"type":"hello","session":"T","epoch":"F","recovered":false,"seq":0}"#;
     let events = hear(&mut talk, hello);
     assert_eq!(events.first(), Some(&Event::Connected(Continuity::Forgotten)));
-    let failed = events.iter().filter(|e| matches!(e, Event::Failed(f) if f.code == "unconfirmed" && f.retryable));
+    let failed = events
+        .iter()
+        .filter(|e| matches!(e, Event::Failed(f) if f.code == "unconfirmed" && f.retryable));
     assert_eq!(failed.count(), 2);
     assert_eq!(sent(&mut talk), ["m3"]);
 }
@@ -147,7 +189,10 @@ fn ids_that_the_host_has_forgotten_are_not_sent_again() {
     say(&mut talk, "old");
     sent(&mut talk);
     talk.disconnected();
-    let hello = Frame::parse(r#"{"type":"hello","session":"S","epoch":"E","recovered":true,"seq":0,"id_window_ms":1000}"#).unwrap();
+    let hello = Frame::parse(
+        r#"{"type":"hello","session":"S","epoch":"E","recovered":true,"seq":0,"id_window_ms":1000}"#,
+    )
+    .unwrap();
     let events = talk.on_frame(&hello, Instant::now() + Duration::from_secs(2));
     assert!(matches!(events.as_slice(), [_, Event::Failed(_)]), "{events:?}");
     assert!(talk.outgoing().is_empty());
@@ -165,8 +210,14 @@ fn cancel_reaches_the_host_once_a_connection_and_the_unsent_is_gone_at_once() {
     assert_eq!(talk.cancel(), None, "both are being cancelled already");
     hello(&mut talk, "S", "E", true, 1);
     assert_eq!(sent(&mut talk), ["cancel m1"]);
-    let end = hear(&mut talk, r#"{"type":"error","seq":2,"id":"m1","code":"cancelled","message":"","final":true}"#);
-    assert!(matches!(end.as_slice(), [Event::Failed(_), Event::Failed(_)]), "{end:?}");
+    let end = hear(
+        &mut talk,
+        r#"{"type":"error","seq":2,"id":"m1","code":"cancelled","message":"","final":true}"#,
+    );
+    assert!(
+        matches!(end.as_slice(), [Event::Failed(_), Event::Failed(_)]),
+        "{end:?}"
+    );
     assert_eq!(talk.waiting(), 0);
 }
 
@@ -176,11 +227,32 @@ fn answers_that_interleave_are_told_one_after_the_other() {
     say(&mut talk, "m2");
     sent(&mut talk);
     hear(&mut talk, r#"{"type":"accepted","seq":2,"id":"m2"}"#);
-    assert_eq!(hear(&mut talk, r#"{"type":"chunk","seq":3,"id":"m2","content":"second"}"#), []);
-    assert_eq!(hear(&mut talk, r#"{"type":"chunk","seq":4,"id":"m1","content":"first"}"#), [Event::Text("first".into())]);
-    assert_eq!(hear(&mut talk, r#"{"type":"done","seq":5,"id":"m2","parts":[]}"#), []);
+    assert_eq!(
+        hear(
+            &mut talk,
+            r#"{"type":"chunk","seq":3,"id":"m2","content":"second"}"#
+        ),
+        []
+    );
+    assert_eq!(
+        hear(
+            &mut talk,
+            r#"{"type":"chunk","seq":4,"id":"m1","content":"first"}"#
+        ),
+        [Event::Text("first".into())]
+    );
+    assert_eq!(
+        hear(&mut talk, r#"{"type":"done","seq":5,"id":"m2","parts":[]}"#),
+        []
+    );
     let told = hear(&mut talk, r#"{"type":"done","seq":6,"id":"m1","parts":[]}"#);
-    assert!(matches!(told.as_slice(), [Event::Done { .. }, Event::Text(_), Event::Done { .. }]), "{told:?}");
+    assert!(
+        matches!(
+            told.as_slice(),
+            [Event::Done { .. }, Event::Text(_), Event::Done { .. }]
+        ),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -189,7 +261,10 @@ fn acknowledgements_come_every_twenty_frames_or_when_idle() {
     assert!(talk.owes_ack());
     assert_eq!(talk.acknowledgement(false), None);
     for seq in 2..=20 {
-        hear(&mut talk, &format!(r#"{{"type":"chunk","seq":{seq},"id":"m1","content":"x"}}"#));
+        hear(
+            &mut talk,
+            &format!(r#"{{"type":"chunk","seq":{seq},"id":"m1","content":"x"}}"#),
+        );
     }
     assert_eq!(talk.acknowledgement(false).unwrap(), r#"{"seq":20,"type":"ack"}"#);
     assert_eq!(talk.acknowledgement(true), None);
@@ -217,11 +292,20 @@ fn a_new_version_is_told_once() {
 #[test]
 fn errors_end_a_message_only_when_final() {
     let mut talk = running();
-    let part = hear(&mut talk, r#"{"type":"error","seq":2,"id":"m1","handler":"a","code":"x","message":"y","final":false}"#);
+    let part = hear(
+        &mut talk,
+        r#"{"type":"error","seq":2,"id":"m1","handler":"a","code":"x","message":"y","final":false}"#,
+    );
     assert!(matches!(part.as_slice(), [Event::PartFailed { .. }]));
     assert_eq!(talk.waiting(), 1);
-    let last = hear(&mut talk, r#"{"type":"error","seq":3,"id":"m1","code":"handler_failed","handler_code":"mine","message":"y","final":true}"#);
-    assert!(matches!(last.as_slice(), [Event::Failed(f)] if f.code == "handler_failed: mine"), "{last:?}");
+    let last = hear(
+        &mut talk,
+        r#"{"type":"error","seq":3,"id":"m1","code":"handler_failed","handler_code":"mine","message":"y","final":true}"#,
+    );
+    assert!(
+        matches!(last.as_slice(), [Event::Failed(f)] if f.code == "handler_failed: mine"),
+        "{last:?}"
+    );
     assert_eq!(talk.waiting(), 0);
 }
 
@@ -234,5 +318,10 @@ fn bounds_hold() {
     for n in 0..MAX_WAITING {
         say(&mut talk, &format!("m{n}"));
     }
-    assert_eq!(talk.compose("more".into(), "x".into(), Instant::now()).unwrap_err().code, "session_busy");
+    assert_eq!(
+        talk.compose("more".into(), "x".into(), Instant::now())
+            .unwrap_err()
+            .code,
+        "session_busy"
+    );
 }

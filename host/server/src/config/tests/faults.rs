@@ -17,7 +17,7 @@ const CASES: &[Case] = &[
         "[servr]\nlisten = \"127.0.0.1:1\"",
         "unknown_key",
         1,
-        "did you mean `server`?",
+        "did you mean [server]?",
     ),
     Case(
         "max_in_flight = 3",

@@ -167,3 +167,13 @@ queue = 2
     assert_eq!(one.needs_restart(&two), ["admin.token"]);
     assert!(one.needs_restart(&one).is_empty());
 }
+
+#[test]
+fn the_example_says_what_holds_without_it() {
+    let example = good(include_str!("../../../../../examples/minimal/segue.toml")).redacted_json();
+    let empty = good("").redacted_json();
+    for section in ["server", "admin", "plugins", "limits", "session", "outbox"] {
+        assert_eq!(example[section], empty[section]);
+    }
+    assert_eq!(example["route"][0]["handlers"][0], "echo");
+}

@@ -33,14 +33,36 @@ fn admin(bench: &Bench) -> (Client, String) {
 async fn an_unknown_host_is_refused_on_every_path() {
     let bench = bench(CONFIG).await;
     let public = bench.public();
-    for path in ["/", "/chat", "/raw/echo", "/v1/sessions", "/health/live", "/metrics", "/nowhere"] {
-        let response = public.ask("GET", path, &[("host", "evil.example")], Body::empty()).await;
+    for path in [
+        "/",
+        "/chat",
+        "/raw/echo",
+        "/v1/sessions",
+        "/health/live",
+        "/metrics",
+        "/nowhere",
+    ] {
+        let response = public
+            .ask("GET", path, &[("host", "evil.example")], Body::empty())
+            .await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
         let error = json(response).await;
         assert_eq!(error["error"]["code"], "forbidden_host", "{path}");
-        assert!(error["error"]["message"].as_str().unwrap().contains("hosts = [\"evil.example\"]"));
+        assert!(
+            error["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("hosts = [\"evil.example\"]")
+        );
     }
-    let allowed = public.ask("GET", "/health/live", &[("host", "chat.example.com:8443")], Body::empty()).await;
+    let allowed = public
+        .ask(
+            "GET",
+            "/health/live",
+            &[("host", "chat.example.com:8443")],
+            Body::empty(),
+        )
+        .await;
     assert_eq!(allowed.status(), StatusCode::OK);
 }
 
@@ -61,7 +83,14 @@ async fn a_foreign_page_opens_no_socket_and_sends_no_message() {
         assert_eq!(json(response).await["error"]["code"], "forbidden_origin");
     }
     let headers = [("origin", "null"), ("content-type", "application/json")];
-    let response = public.ask("POST", "/v1/messages", &headers, "{\"mtype\":\"chat\",\"content\":\"hi\"}").await;
+    let response = public
+        .ask(
+            "POST",
+            "/v1/messages",
+            &headers,
+            "{\"mtype\":\"chat\",\"content\":\"hi\"}",
+        )
+        .await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert_eq!(bench.app.sessions.len(), 0);
 }
@@ -71,22 +100,56 @@ async fn an_allowed_page_may_read_answers_of_v1_and_of_nothing_else() {
     let bench = bench(CONFIG).await;
     let public = bench.public();
     let page = ("origin", "https://app.example.com");
-    let preflight = [page, ("access-control-request-method", "POST"), ("access-control-request-headers", "content-type")];
-    let response = public.ask("OPTIONS", "/v1/messages", &preflight, Body::empty()).await;
+    let preflight = [
+        page,
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "content-type"),
+    ];
+    let response = public
+        .ask("OPTIONS", "/v1/messages", &preflight, Body::empty())
+        .await;
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
-    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example.com");
-    assert!(response.headers()["access-control-allow-headers"].to_str().unwrap().contains("content-type"));
-    assert!(response.headers()["access-control-allow-methods"].to_str().unwrap().contains("POST"));
+    assert_eq!(
+        response.headers()["access-control-allow-origin"],
+        "https://app.example.com"
+    );
+    assert!(
+        response.headers()["access-control-allow-headers"]
+            .to_str()
+            .unwrap()
+            .contains("content-type")
+    );
+    assert!(
+        response.headers()["access-control-allow-methods"]
+            .to_str()
+            .unwrap()
+            .contains("POST")
+    );
 
     let response = public.ask("GET", "/v1/sessions", &[page], Body::empty()).await;
-    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example.com");
+    assert_eq!(
+        response.headers()["access-control-allow-origin"],
+        "https://app.example.com"
+    );
     assert_eq!(response.headers()["vary"], "origin");
     let response = public.ask("GET", "/metrics", &[page], Body::empty()).await;
     assert!(!response.headers().contains_key("access-control-allow-origin"));
-    let own = public.ask("GET", "/v1/sessions", &[("origin", "http://127.0.0.1:8000")], Body::empty()).await;
+    let own = public
+        .ask(
+            "GET",
+            "/v1/sessions",
+            &[("origin", "http://127.0.0.1:8000")],
+            Body::empty(),
+        )
+        .await;
     assert!(!own.headers().contains_key("access-control-allow-origin"));
-    let refused = [("origin", "https://evil.example"), ("access-control-request-method", "POST")];
-    let response = public.ask("OPTIONS", "/v1/messages", &refused, Body::empty()).await;
+    let refused = [
+        ("origin", "https://evil.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    let response = public
+        .ask("OPTIONS", "/v1/messages", &refused, Body::empty())
+        .await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert!(!response.headers().contains_key("access-control-allow-origin"));
 }
@@ -99,19 +162,66 @@ async fn every_error_is_json_with_its_code() {
     let cases = [
         ("GET", "/nowhere", "", "", 404, ErrorCode::NotFound),
         ("PUT", "/v1/messages", "", "", 405, ErrorCode::MethodNotAllowed),
-        ("GET", "/v1/sessions/none/messages", "", "", 404, ErrorCode::SessionUnknown),
-        ("GET", "/v1/sessions?limit=many", "", "", 400, ErrorCode::InvalidMessage),
-        ("POST", "/v1/messages", "text/plain", "{}", 415, ErrorCode::UnsupportedMediaType),
-        ("POST", "/v1/messages", "application/json", "{", 400, ErrorCode::InvalidMessage),
-        ("POST", "/v1/messages", "application/json", &large, 413, ErrorCode::TooLarge),
+        (
+            "GET",
+            "/v1/sessions/none/messages",
+            "",
+            "",
+            404,
+            ErrorCode::SessionUnknown,
+        ),
+        (
+            "GET",
+            "/v1/sessions?limit=many",
+            "",
+            "",
+            400,
+            ErrorCode::InvalidMessage,
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            "text/plain",
+            "{}",
+            415,
+            ErrorCode::UnsupportedMediaType,
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            "application/json",
+            "{",
+            400,
+            ErrorCode::InvalidMessage,
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            "application/json",
+            &large,
+            413,
+            ErrorCode::TooLarge,
+        ),
     ];
     for (method, path, kind, body, status, code) in cases {
-        let headers: &[(&str, &str)] = if kind.is_empty() { &[] } else { &[("content-type", kind)] };
+        let headers: &[(&str, &str)] = if kind.is_empty() {
+            &[]
+        } else {
+            &[("content-type", kind)]
+        };
         let response = public.ask(method, path, headers, body.to_owned()).await;
         assert_eq!(response.status(), status, "{method} {path}");
-        assert_eq!(response.headers()["content-type"], "application/json", "{method} {path}");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/json",
+            "{method} {path}"
+        );
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
-        assert_eq!(json(response).await["error"]["code"], code.as_str(), "{method} {path}");
+        assert_eq!(
+            json(response).await["error"]["code"],
+            code.as_str(),
+            "{method} {path}"
+        );
     }
     // A socket that does not ask to become one.
     for path in ["/chat", "/raw/echo"] {
@@ -127,7 +237,9 @@ async fn endpoints_are_those_of_the_configuration_as_it_is_now() {
     let public = bench.public();
     assert_ne!(public.get("/raw/echo").await.status(), StatusCode::NOT_FOUND);
     assert_eq!(public.get("/raw/other").await.status(), StatusCode::NOT_FOUND);
-    let moved = std::fs::read_to_string(&bench.config_path).unwrap().replace("/raw/echo", "/raw/other");
+    let moved = std::fs::read_to_string(&bench.config_path)
+        .unwrap()
+        .replace("/raw/echo", "/raw/other");
     std::fs::write(&bench.config_path, moved).unwrap();
     bench.app.reload().unwrap();
     assert_eq!(public.get("/raw/echo").await.status(), StatusCode::NOT_FOUND);
@@ -141,13 +253,29 @@ async fn no_metric_takes_a_clients_text() {
     public.get("/v1/sessions/s3cret-session/messages").await;
     public.get("/s3cret-path").await;
     public.get("/raw/echo").await;
-    let headers = [("content-type", "application/json"), ("accept", "application/json")];
-    public.ask("POST", "/v1/messages", &headers, "{\"mtype\":\"s3cret-type\",\"content\":\"x\"}").await;
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+    ];
+    public
+        .ask(
+            "POST",
+            "/v1/messages",
+            &headers,
+            "{\"mtype\":\"s3cret-type\",\"content\":\"x\"}",
+        )
+        .await;
     let response = public.get("/metrics").await;
-    assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
     let text = text(response).await;
     assert!(!text.contains("s3cret"), "{text}");
-    assert!(text.contains("route=\"/v1/sessions/{id}/messages\",status=\"404\"} 1"), "{text}");
+    assert!(
+        text.contains("route=\"/v1/sessions/{id}/messages\",status=\"404\"} 1"),
+        "{text}"
+    );
     assert!(text.contains("route=\"other\""));
     assert!(text.contains("route=\"/raw/echo\""));
     assert!(text.contains("segue_messages_received_total{mtype=\"other\"} 1"));
@@ -156,7 +284,11 @@ async fn no_metric_takes_a_clients_text() {
 
 #[tokio::test]
 async fn ready_is_never_better_than_the_truth() {
-    let bench = bench(&CONFIG.replace("handler = \"echo\"\n\n[[endpoint]]", "handler = \"absent\"\n\n[[endpoint]]")).await;
+    let bench = bench(&CONFIG.replace(
+        "handler = \"echo\"\n\n[[endpoint]]",
+        "handler = \"absent\"\n\n[[endpoint]]",
+    ))
+    .await;
     let public = bench.public();
     bench.app.runtime.scanned().await;
     for path in ["/health/ready", "/health/readiness"] {
@@ -165,11 +297,20 @@ async fn ready_is_never_better_than_the_truth() {
         assert_eq!(response.headers()["retry-after"], "1");
         let body = json(response).await;
         assert_eq!(body["status"], "not_ready");
-        assert_eq!(body["checks"], serde_json::json!({ "plugin_folder": true, "plugins": false, "serving": true }));
-        assert_eq!(body["plugins"], serde_json::json!({ "absent": "missing", "echo": "loaded" }));
+        assert_eq!(
+            body["checks"],
+            serde_json::json!({ "plugin_folder": true, "plugins": false, "serving": true })
+        );
+        assert_eq!(
+            body["plugins"],
+            serde_json::json!({ "absent": "missing", "echo": "loaded" })
+        );
     }
     for path in ["/health/live", "/health/liveness"] {
-        assert_eq!(json(public.get(path).await).await, serde_json::json!({ "status": "alive" }));
+        assert_eq!(
+            json(public.get(path).await).await,
+            serde_json::json!({ "status": "alive" })
+        );
     }
 }
 
@@ -182,7 +323,10 @@ async fn ready_fails_as_soon_as_the_host_is_leaving_and_live_does_not() {
     assert_eq!(ready.status(), StatusCode::OK);
     assert_eq!(json(ready).await["status"], "ready");
     bench.app.drain.enter(Phase::Leaving);
-    assert_eq!(public.get("/health/ready").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        public.get("/health/ready").await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert_eq!(public.get("/health/live").await.status(), StatusCode::OK);
 }
 
@@ -207,10 +351,23 @@ async fn a_refused_plugin_is_named_and_keeps_nobody_from_being_ready() {
 async fn the_admin_listener_wants_its_token_on_every_path() {
     let bench = bench(CONFIG).await;
     let (admin, bearer) = admin(&bench);
-    for path in ["/plugins", "/plugins/echo", "/sessions", "/config", "/reload", "/nowhere"] {
+    for path in [
+        "/plugins",
+        "/plugins/echo",
+        "/sessions",
+        "/config",
+        "/reload",
+        "/nowhere",
+    ] {
         for authorization in ["", "Bearer", "Bearer wrong", "Basic Zm9v"] {
-            let response = admin.ask("GET", path, &[("authorization", authorization)], Body::empty()).await;
-            assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path} {authorization}");
+            let response = admin
+                .ask("GET", path, &[("authorization", authorization)], Body::empty())
+                .await;
+            assert_eq!(
+                response.status(),
+                StatusCode::UNAUTHORIZED,
+                "{path} {authorization}"
+            );
             assert_eq!(response.headers()["www-authenticate"], "Bearer");
             assert_eq!(json(response).await["error"]["code"], "unauthorized");
         }
@@ -218,13 +375,28 @@ async fn the_admin_listener_wants_its_token_on_every_path() {
     let with = |host: &'static str| [("authorization", bearer.clone()), ("host", host.to_owned())];
     let ask = async |method: &str, path: &str, host: &'static str| {
         let headers = with(host);
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         admin.ask(method, path, &headers, Body::empty()).await
     };
-    assert_eq!(ask("GET", "/plugins", "evil.example").await.status(), StatusCode::FORBIDDEN);
-    assert_eq!(json(ask("GET", "/plugins", "localhost:8001").await).await, serde_json::json!({ "plugins": [] }));
-    assert_eq!(ask("GET", "/plugins/none", "localhost").await.status(), StatusCode::NOT_FOUND);
-    assert_eq!(ask("GET", "/nowhere", "localhost").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        ask("GET", "/plugins", "evil.example").await.status(),
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        json(ask("GET", "/plugins", "localhost:8001").await).await,
+        serde_json::json!({ "plugins": [] })
+    );
+    assert_eq!(
+        ask("GET", "/plugins/none", "localhost").await.status(),
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        ask("GET", "/nowhere", "localhost").await.status(),
+        StatusCode::NOT_FOUND
+    );
     assert_eq!(json(ask("GET", "/sessions", "localhost").await).await["total"], 0);
     let config = json(ask("GET", "/config", "localhost").await).await;
     assert_eq!(config["server"]["hosts"][0], "chat.example.com");

@@ -51,7 +51,10 @@ impl Answered {
     /// What a handler said that failed counts only where nobody else answered.
     pub(crate) fn of(parts: &[PartRecord]) -> Answered {
         let anybody = parts.iter().any(|part| part.error.is_none());
-        let counting: Vec<&PartRecord> = parts.iter().filter(|part| !anybody || part.error.is_none()).collect();
+        let counting: Vec<&PartRecord> = parts
+            .iter()
+            .filter(|part| !anybody || part.error.is_none())
+            .collect();
         let texts: Vec<&str> = counting
             .iter()
             .map(|part| part.content.as_str())
@@ -63,7 +66,10 @@ impl Answered {
         };
         Answered {
             content: texts.join("\n\n"),
-            data: counting.iter().flat_map(|part| part.data.iter().cloned()).collect(),
+            data: counting
+                .iter()
+                .flat_map(|part| part.data.iter().cloned())
+                .collect(),
             handler: only.map(|part| part.handler.clone()),
             version: only.and_then(|part| part.version.clone()),
         }
@@ -115,6 +121,7 @@ pub(super) async fn answer(session: &Session, exchange: &Exchange, mut reader: R
 }
 
 fn failed(session: &Session, exchange: &Exchange, error: &RequestError) -> Response {
-    let body = json!({ "error": error, "id": &*exchange.id, "session": &*session.id, "epoch": &*session.epoch });
+    let body =
+        json!({ "error": error, "id": &*exchange.id, "session": &*session.id, "epoch": &*session.epoch });
     respond::error_with(error, body)
 }

@@ -3,10 +3,14 @@
 //! A task reads the session's outbox and hands events to the connection
 //! through a short channel. It ends with the message's last frame, when the
 //! client has left, or when the client is so slow that the outbox has no more
-//! room; the client then comes back with `Last-Event-ID`.
+//! room, or has let go of something before its turn; the client then comes back
+//! with `Last-Event-ID`. Nothing is left out in silence.
+//!
+//! What the outbox has let go of comes from the record of the message instead,
+//! once that is whole: from its beginning, marked `replayed`, and without
+//! numbers, since those frames are this client's alone.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -16,15 +20,11 @@ use segue_protocol::ServerFrame;
 use tokio::sync::mpsc;
 
 use super::LastEvent;
-use crate::dispatch;
 use crate::session::{Exchange, ReplyReader, Session, Taken};
 use crate::state::App;
 
 /// Events that the client may be behind the task.
 const EVENTS_AHEAD: usize = 16;
-
-/// When it is over it has happened that nothing more will come.
-type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(super) fn answer(
     app: &Arc<App>,
@@ -33,15 +33,20 @@ pub(super) fn answer(
     now: ReplyReader,
     last_event: Option<&LastEvent>,
 ) -> Response {
-    let (reader, exchange, ending) = begin(app, session, taken, now, last_event);
     let (events, received) = mpsc::channel(EVENTS_AHEAD);
+    let (source, exchange) = begin(session, taken, now, last_event);
     let pump = Pump {
         app: app.clone(),
         session: session.clone(),
         exchange,
         events,
     };
-    app.tasks.spawn(pump.run(reader, ending));
+    app.tasks.spawn(async move {
+        match source {
+            Source::Outbox(reader, after) => pump.read(reader, after).await,
+            Source::Record(reader) => pump.recall(reader).await,
+        }
+    });
     let events = stream::unfold(received, async |mut received| {
         let event = received.recv().await?;
         Some((Ok::<_, Infallible>(event), received))
@@ -55,40 +60,42 @@ pub(super) fn answer(
     response
 }
 
+enum Source {
+    /// With the number after which it is read.
+    Outbox(ReplyReader, u64),
+    Record(ReplyReader),
+}
+
 /// Where the answer is read from: after the client's last event; else from the
-/// message's first frame; else, when the outbox has let go of that, again from
-/// the record, or from now on.
+/// message's first frame; else from the record.
 fn begin(
-    app: &Arc<App>,
     session: &Arc<Session>,
     taken: Taken,
     now: ReplyReader,
     last_event: Option<&LastEvent>,
-) -> (ReplyReader, Arc<Exchange>, Ending) {
-    let (exchange, finished) = match taken {
-        Taken::New(exchange) => return (now, exchange.clone(), ends(exchange)),
-        Taken::Running(exchange) => (exchange, false),
-        Taken::Finished(exchange) => (exchange, true),
+) -> (Source, Arc<Exchange>) {
+    let exchange = match taken {
+        Taken::New(exchange) => {
+            return (
+                Source::Outbox(now, exchange.accepted_seq.saturating_sub(1)),
+                exchange,
+            );
+        }
+        Taken::Running(exchange) | Taken::Finished(exchange) => exchange,
     };
     let first = exchange.accepted_seq.saturating_sub(1);
-    let known = last_event.filter(|event| *event.epoch == *session.epoch).map(|event| event.seq);
+    let known = last_event
+        .filter(|event| *event.epoch == *session.epoch)
+        .map(|event| event.seq);
     let kept = [known, Some(first)]
         .into_iter()
         .flatten()
         .find(|&after| after >= first && session.outbox.covers(after));
-    match kept {
-        Some(after) => (session.read_reply(after), exchange.clone(), ends(exchange)),
-        None if finished => {
-            let (app, session, again) = (app.clone(), session.clone(), exchange.clone());
-            let replay = async move { dispatch::replay(&app, &session, &again).await };
-            (now, exchange, Box::pin(replay))
-        }
-        None => (now, exchange.clone(), ends(exchange)),
-    }
-}
-
-fn ends(exchange: Arc<Exchange>) -> Ending {
-    Box::pin(async move { exchange.finished().await })
+    let source = match kept {
+        Some(after) => Source::Outbox(session.read_reply(after), after),
+        None => Source::Record(now),
+    };
+    (source, exchange)
 }
 
 struct Pump {
@@ -99,21 +106,28 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run(self, mut reader: ReplyReader, mut ending: Ending) {
-        let id = self.exchange.id.clone();
+    async fn read(self, mut reader: ReplyReader, mut after: u64) {
         let mut ended = false;
         loop {
             let frame = tokio::select! {
                 biased;
-                frame = reader.next_of(&id) => frame,
-                // All frames are in the outbox, and none is left to be read.
-                () = std::future::ready(()), if ended => return self.say_the_end().await,
-                () = &mut ending, if !ended => {
+                frame = reader.next_of(&self.exchange.id) => frame,
+                // Nothing more will come, and nothing is left to be read: the
+                // client has had the last frame before.
+                () = std::future::ready(()), if ended => return self.say_the_end(after).await,
+                () = self.exchange.finished(), if !ended => {
                     ended = true;
                     continue;
                 }
                 () = self.events.closed() => return,
             };
+            // What a policy drops is marked in the frame; what else is missing
+            // was read by somebody faster and has made room.
+            let jumped = frame.seq > after + 1 && frame.dropped == 0;
+            if jumped && !self.session.outbox.covers(after) {
+                return;
+            }
+            after = frame.seq;
             let event = self.event(&frame.frame, frame.encode(), Some(frame.seq));
             if !self.send(event).await || frame.frame.is_final() {
                 return;
@@ -121,9 +135,28 @@ impl Pump {
         }
     }
 
-    /// The last frame was read before, or is no longer kept: how the message
-    /// ended is known all the same.
-    async fn say_the_end(&self) {
+    /// Reads the outbox meanwhile, so that the handler is not held back.
+    async fn recall(self, mut reader: ReplyReader) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.exchange.finished() => break,
+                () = self.events.closed() => return,
+                _ = reader.next_of(&self.exchange.id) => {}
+            }
+        }
+        drop(reader);
+        for frame in self.exchange.replay() {
+            if !self.send(self.event(&frame, frame.encode(None, 0), None)).await {
+                return;
+            }
+        }
+    }
+
+    async fn say_the_end(&self, after: u64) {
+        if !self.session.outbox.covers(after) {
+            return;
+        }
         let last = {
             let record = self.exchange.record();
             record.end.as_ref().map(|end| self.exchange.last_frame(end, true))

@@ -47,7 +47,10 @@ struct Event {
 
 fn events(text: &str) -> Vec<Event> {
     let field = |block: &str, name: &str| {
-        block.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+        block
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|value| value.trim().to_owned())
     };
     text.split("\n\n")
         .filter(|block| block.contains("data:"))
@@ -60,7 +63,11 @@ fn events(text: &str) -> Vec<Event> {
 }
 
 fn said(events: &[Event]) -> String {
-    events.iter().filter(|e| e.kind == "chunk").map(|e| e.data["content"].as_str().unwrap()).collect()
+    events
+        .iter()
+        .filter(|e| e.kind == "chunk")
+        .map(|e| e.data["content"].as_str().unwrap())
+        .collect()
 }
 
 fn session_of(response: &Response) -> String {
@@ -84,7 +91,11 @@ async fn as_a_stream_the_frames_come_in_order_each_with_its_number() {
     assert_eq!(said(&events), "one two three");
     assert_eq!(events.first().unwrap().kind, "accepted");
     assert_eq!(events.last().unwrap().kind, "done");
-    assert!(events.iter().any(|e| e.kind == "data" && e.data["data"]["words"] == true));
+    assert!(
+        events
+            .iter()
+            .any(|e| e.kind == "data" && e.data["data"]["words"] == true)
+    );
     for (event, seq) in events.iter().zip(1_u64..) {
         assert_eq!(event.data["seq"], seq);
         assert!(event.id.as_ref().unwrap().ends_with(&format!(":{seq}")));
@@ -94,7 +105,12 @@ async fn as_a_stream_the_frames_come_in_order_each_with_its_number() {
 #[tokio::test]
 async fn as_an_object_it_comes_whole() {
     let (_bench, client) = hosted().await;
-    let response = post(&client, &[JSON], json!({ "mtype": "chat", "content": "one two", "id": "m1" })).await;
+    let response = post(
+        &client,
+        &[JSON],
+        json!({ "mtype": "chat", "content": "one two", "id": "m1" }),
+    )
+    .await;
     assert_eq!(response.status(), StatusCode::OK);
     let body = json_of(response).await;
     assert_eq!(body["content"], "one two");
@@ -130,7 +146,10 @@ async fn of_several_handlers_those_count_that_answered() {
     assert_eq!(body["handler"], "echo");
     let parts = body["parts"].as_array().unwrap();
     assert_eq!(parts.len(), 2);
-    assert_eq!((&parts[0]["content"], &parts[1]["error"]), (&json!("hi"), &json!("handler_failed")));
+    assert_eq!(
+        (&parts[0]["content"], &parts[1]["error"]),
+        (&json!("hi"), &json!("handler_failed"))
+    );
 }
 
 #[tokio::test]
@@ -158,7 +177,12 @@ async fn the_same_key_is_answered_once() {
     let other = post(&client, &[key], message("chat", "something else")).await;
     assert_eq!(other.status(), StatusCode::CONFLICT);
     assert_eq!(json_of(other).await["error"]["code"], "id_conflict");
-    let two = post(&client, &[key], json!({ "mtype": "chat", "content": "x", "id": "k-2" })).await;
+    let two = post(
+        &client,
+        &[key],
+        json!({ "mtype": "chat", "content": "x", "id": "k-2" }),
+    )
+    .await;
     assert_eq!(two.status(), StatusCode::BAD_REQUEST);
 }
 
@@ -170,7 +194,10 @@ async fn read_some(response: Response, count: usize) -> (Vec<Event>, Response) {
     while events(&text).len() < count {
         text.push_str(std::str::from_utf8(&pieces.next().await.unwrap().unwrap()).unwrap());
     }
-    (events(&text), Response::from_parts(head, Body::from_stream(pieces)))
+    (
+        events(&text),
+        Response::from_parts(head, Body::from_stream(pieces)),
+    )
 }
 
 #[tokio::test]
@@ -195,14 +222,25 @@ async fn a_client_that_leaves_cancels_nothing_and_goes_on_where_it_was() {
     assert_eq!(said(&events(&text(later).await)), "ended");
     let whole = post(&client, &[key], message("gate", "x")).await;
     assert_eq!(said(&events(&text(whole).await)), "begun ended");
-    let stranger = post(&client, &[key, ("last-event-id", "other-epoch:7")], message("gate", "x")).await;
+    let stranger = post(
+        &client,
+        &[key, ("last-event-id", "other-epoch:7")],
+        message("gate", "x"),
+    )
+    .await;
     assert_eq!(said(&events(&text(stranger).await)), "begun ended");
 
     // After its end: told so, and not left waiting.
     let end = after.last().unwrap().id.clone().unwrap();
     let over = post(&client, &[key, ("last-event-id", &end)], message("gate", "x")).await;
     let over = events(&text(over).await);
-    assert_eq!(over.iter().map(|e| e.kind.as_str()).filter(|kind| *kind == "done").count(), 1);
+    assert_eq!(
+        over.iter()
+            .map(|e| e.kind.as_str())
+            .filter(|kind| *kind == "done")
+            .count(),
+        1
+    );
     assert_eq!(said(&over), "");
 }
 
@@ -217,7 +255,10 @@ async fn what_the_outbox_no_longer_holds_is_sent_again_from_the_record() {
     let again = events(&text(post(&client, &[key], message("chat", "hi there")).await).await);
     assert_eq!(said(&again), "hi there");
     let done = again.last().unwrap();
-    assert_eq!((done.kind.as_str(), &done.data["replayed"]), ("done", &json!(true)));
+    assert_eq!(
+        (done.kind.as_str(), &done.data["replayed"]),
+        ("done", &json!(true))
+    );
 }
 
 #[tokio::test]
@@ -232,7 +273,12 @@ async fn a_conversation_can_be_listed_read_in_pages_and_erased() {
     assert_eq!(listed["sessions"][0]["session"], *session);
     let path = format!("/v1/sessions/{session}/messages");
     let page = json_of(client.get(&format!("{path}?limit=1")).await).await;
-    let roles: Vec<_> = page["messages"].as_array().unwrap().iter().map(|m| m["role"].clone()).collect();
+    let roles: Vec<_> = page["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["role"].clone())
+        .collect();
     assert_eq!(roles, ["user", "assistant"]);
     assert_eq!(page["messages"][1]["content"], "one");
     assert_eq!(page["messages"][1]["handler"], "echo");
@@ -241,7 +287,14 @@ async fn a_conversation_can_be_listed_read_in_pages_and_erased() {
     assert_eq!(next["messages"][1]["error"]["code"], "handler_failed");
     assert!(next.get("next").is_none());
 
-    let erase = || client.ask("DELETE", &path[..path.len() - "/messages".len()], &[], Body::empty());
+    let erase = || {
+        client.ask(
+            "DELETE",
+            &path[..path.len() - "/messages".len()],
+            &[],
+            Body::empty(),
+        )
+    };
     assert_eq!(erase().await.status(), StatusCode::NO_CONTENT);
     assert_eq!(erase().await.status(), StatusCode::NOT_FOUND);
     assert_eq!(client.get(&path).await.status(), StatusCode::NOT_FOUND);
@@ -275,4 +328,23 @@ async fn a_draining_host_takes_no_new_message_and_says_when_to_come_back() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key("retry-after"));
     assert_eq!(json_of(response).await["error"]["code"], "draining");
+}
+
+#[tokio::test]
+async fn a_running_answer_whose_beginning_is_gone_is_sent_whole_once_it_is() {
+    let (bench, client) = hosted().await;
+    let key = ("idempotency-key", "k-1");
+    let (before, response) = read_some(post(&client, &[key], message("gate", "x")).await, 2).await;
+    let session = bench.app.sessions.get(&session_of(&response)).unwrap();
+    drop(response);
+    let (_, again) = read_some(post(&client, &[key], message("gate", "x")).await, 2).await;
+    session.outbox.ack(before.len() as u64);
+    let late = post(&client, &[key], message("gate", "x")).await;
+    bench.gate.notify_one();
+    // Attached in time: goes on by number.
+    assert_eq!(said(&events(&text(again).await)), "ended");
+    let late = events(&text(late).await);
+    assert_eq!(said(&late), "begun ended");
+    assert_eq!(late.last().unwrap().data["replayed"], true);
+    assert!(late.last().unwrap().id.is_none());
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -22,14 +23,21 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let mut extra = fields.0;
         let message = extra.remove("message").unwrap_or(Value::String(String::new()));
         for span in context.event_scope().into_iter().flatten() {
             let extensions = span.extensions();
-            let Some(written) = extensions.get::<FormattedFields<N>>() else { continue };
+            let Some(written) = extensions.get::<FormattedFields<N>>() else {
+                continue;
+            };
             // `JsonFields` wrote it, so it is an object.
             let around: Map<String, Value> = serde_json::from_str(&written.fields).unwrap_or_default();
             for (name, value) in around {
@@ -39,19 +47,30 @@ where
 
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
-        let mut line = Map::new();
-        line.insert("timestamp".to_owned(), Value::String(time));
-        line.insert("level".to_owned(), Value::from(event.metadata().level().as_str()));
-        line.insert("context".to_owned(), Value::from(event.metadata().target()));
-        if let Some(trace_id) = trace_id(&mut extra) {
-            line.insert("trace_id".to_owned(), trace_id);
-        }
-        line.insert("message".to_owned(), message);
-        if !extra.is_empty() {
-            line.insert("extra".to_owned(), Value::Object(extra));
-        }
-        writeln!(out, "{}", Value::Object(line))
+        let line = Line {
+            timestamp: time,
+            level: event.metadata().level().as_str(),
+            context: event.metadata().target(),
+            trace_id: trace_id(&mut extra),
+            message,
+            extra,
+        };
+        let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+        writeln!(out, "{line}")
     }
+}
+
+/// In the order in which people read it.
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    level: &'a str,
+    context: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<Value>,
+    message: Value,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    extra: Map<String, Value>,
 }
 
 /// The trace of the line: `trace_id`, or the part of a whole `traceparent`.

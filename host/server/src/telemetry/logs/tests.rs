@@ -26,13 +26,16 @@ impl Sink {
     fn lines(&self) -> Vec<Value> {
         let bytes = self.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
 fn with_logs(level: &str, work: impl FnOnce(&LogHandle)) -> Vec<Value> {
     let sink = Sink::default();
-    let (subscriber, logs) = Logs::build(level, LogFormat::Json, false, [sink.clone(), sink.clone()]).unwrap();
+    let (subscriber, logs) =
+        Logs::build(level, LogFormat::Json, false, [sink.clone(), sink.clone()]).unwrap();
     tracing::subscriber::with_default(subscriber, || work(&logs.handle()));
     drop(logs);
     sink.lines()
@@ -51,15 +54,24 @@ fn a_line_names_time_level_context_trace_and_keeps_the_rest_apart() {
     assert!(line["context"].as_str().unwrap().starts_with("segue_server"));
     assert_eq!(line["trace_id"], "4bf9");
     assert_eq!(line["message"], "answered\nin two lines");
-    assert_eq!(line["extra"], serde_json::json!({ "plugin": "echo", "id": "m2", "ms": 3 }));
+    assert_eq!(
+        line["extra"],
+        serde_json::json!({ "plugin": "echo", "id": "m2", "ms": 3 })
+    );
 }
 
 #[test]
 fn the_trace_is_taken_from_a_traceparent_too() {
     let lines = with_logs("info", |_| {
-        tracing::info!(traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "x");
+        tracing::info!(
+            traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "x"
+        );
     });
-    assert_eq!(lines.first().unwrap()["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(
+        lines.first().unwrap()["trace_id"],
+        "4bf92f3577b34da6a3ce929d0e0e4736"
+    );
 }
 
 #[test]
@@ -72,16 +84,23 @@ fn the_level_is_about_segue_and_its_plugins_and_can_change() {
         handle.set_level("debug").unwrap();
         tracing::debug!("five");
         assert!(handle.set_level("loud").is_err());
-        handle.set_level("warn,segue_server=info").unwrap();
+        assert!(handle.set_level("info,loud").is_err());
+        handle.set_level("info,plugin=debug").unwrap();
         tracing::debug!("six");
+        tracing::info!(target: "hyper::proto", "seven");
+        tracing::debug!(target: "plugin", "eight");
+        handle.set_level("off").unwrap();
+        tracing::error!("nine");
     });
     let said: Vec<&str> = lines.iter().map(|l| l["message"].as_str().unwrap()).collect();
-    assert_eq!(said, ["three", "four", "five"]);
+    assert_eq!(said, ["three", "four", "five", "eight"]);
 }
 
 #[test]
 fn a_long_value_is_cut() {
-    let lines = with_logs("info", |_| tracing::info!(text = "é".repeat(MAX_VALUE_BYTES), "x"));
+    let lines = with_logs("info", |_| {
+        tracing::info!(text = "é".repeat(MAX_VALUE_BYTES), "x")
+    });
     assert!(lines.first().unwrap()["extra"]["text"].as_str().unwrap().len() < MAX_VALUE_BYTES + 64);
 }
 
