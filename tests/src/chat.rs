@@ -238,12 +238,14 @@ impl Chat {
         }
     }
 
-    /// The next text frame of a raw endpoint, as it is.
-    pub async fn text_frame(&mut self) -> String {
+    /// The next text frame of a raw endpoint, as it is; `None` when the socket
+    /// closes instead.
+    pub async fn text_frame(&mut self) -> Option<String> {
         loop {
             match within("a text frame", self.socket.next()).await {
-                Some(Ok(Message::Text(text))) => return text.to_string(),
+                Some(Ok(Message::Text(text))) => return Some(text.to_string()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                 other => panic!("{other:?} where a text frame was due"),
             }
         }

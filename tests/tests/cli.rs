@@ -119,7 +119,7 @@ async fn a_port_in_use_is_told() {
     let addr = taken.local_addr().expect("an address").to_string();
     for section in ["server", "admin"] {
         let site = Site::builder().standard().config(&format!("[{section}]\nlisten = \"{addr}\"")).build();
-        does_not_start(&site, 1, &[&addr, "in use", section]).await;
+        does_not_start(&site, 1, &[&addr, "another program listens there", "listen"]).await;
     }
 }
 
@@ -295,7 +295,7 @@ async fn sighup_reads_the_config_again() {
     let route = "\n[[route]]\nmatch = { mtype = \"new\" }\nhandler = \"echo\"\n";
     fs::write(site.config_path(), format!("{config}{route}")).expect("the config");
     host.hang_up();
-    host.line("the config to be read again", |line| line.text.contains("in force")).await;
+    host.line("the config to be read again", |line| line.field("message") == "configuration reloaded").await;
     assert_eq!(chat.ask("m2", "new", "x").await.text, "x");
 }
 

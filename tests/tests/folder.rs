@@ -336,7 +336,7 @@ async fn a_bad_plugin_at_start_stops_neither_the_host_nor_the_others_and_is_logg
         .await;
     assert!(matches!(line.field("level"), "WARN" | "ERROR"), "{}", line.text);
     host.line("the other's log line", |line| {
-        line.field("plugin") == "stamp" && line.field("message").contains("loaded")
+        line.field("plugin") == "stamp" && line.field("message").contains("serves in version")
     })
     .await;
     let mut chat = Chat::connect(public).await;

@@ -53,7 +53,7 @@ async fn a_message_that_fails_has_its_codes_status() {
         (message("do", "silent"), 502, "empty_reply"),
         (message("do", "retryable overloaded 1500"), 503, "overloaded"),
         (json!({"mtype": "chat"}), 400, "invalid_message"),
-        (json!([]), 400, "invalid_frame"),
+        (json!([]), 400, "invalid_message"),
     ] {
         let (found, answer) = bed.http().post("/v1/messages", &body).await;
         assert_eq!((found, &answer["error"]["code"]), (status, &json!(code)), "{body}: {answer}");
@@ -389,7 +389,7 @@ async fn a_reload_takes_what_is_hot_and_refuses_the_rest() {
     assert!((400..500).contains(&status), "{status}: {answer}");
     assert_eq!(chat.ask("m3", "new", "x").await.text, "x", "the one in force stays");
 
-    let moved = format!("{config}{route}").replace("instances = 200", "instances = 100");
+    let moved = format!("{config}{route}").replace("guest_threads = 2", "guest_threads = 1");
     std::fs::write(bed.config_path(), moved).expect("the config");
     let (status, answer) = admin.post("/reload", &json!({})).await;
     assert!((400..500).contains(&status), "{status}: {answer}");

@@ -51,8 +51,9 @@ pub(crate) fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
     ensure_free(port)?;
     let config = folder.join("segue.toml");
     let mut server = Server::start(&paths.segue(), &config, port)?;
-    server.wait_until_ready()?;
-    tell(paths, &folder, port);
+    if server.wait_until_ready()? {
+        tell(paths, &folder, port);
+    }
     server.run_to_end()
 }
 
@@ -87,17 +88,19 @@ fn lay_out(paths: &Paths, folder: &Path) -> Result<()> {
     for folder in [&plugins, &last] {
         fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
     }
-    let config = last.join("segue.toml.new");
-    fs::write(&config, CONFIG).with_context(|| format!("{}", config.display()))?;
     let echo = paths.target.join("plugins").join("echo.wasm");
-    renew(&config, &folder.join("segue.toml"), &last.join("segue.toml"))?;
-    renew(&echo, &plugins.join("chat.wasm"), &last.join("chat.wasm"))?;
-    Ok(())
+    let echo = fs::read(&echo).with_context(|| format!("{}", echo.display()))?;
+    renew(
+        CONFIG.as_bytes(),
+        &folder.join("segue.toml"),
+        &last.join("segue.toml"),
+    )?;
+    renew(&echo, &plugins.join("chat.wasm"), &last.join("chat.wasm"))
 }
 
 /// Brings `file` up to `new`, unless a person made it something else than `last`,
 /// which is what an earlier run wrote.
-fn renew(new: &Path, file: &Path, last: &Path) -> Result<()> {
+fn renew(new: &[u8], file: &Path, last: &Path) -> Result<()> {
     let untouched = match (fs::read(file), fs::read(last)) {
         (Ok(file), Ok(last)) => file == last,
         (Ok(_), Err(_)) => false,
@@ -105,27 +108,41 @@ fn renew(new: &Path, file: &Path, last: &Path) -> Result<()> {
         (Err(_), _) => true,
     };
     if untouched {
-        guests::copy(new, file)?;
-        guests::copy(new, last)?;
+        guests::place(new, file)?;
+        guests::place(new, last)?;
     }
     Ok(())
 }
 
 fn tell(paths: &Paths, folder: &Path, port: u16) {
     let chat = folder.join("plugins").join("chat.wasm");
+    let now = match (fs::read(&chat), fs::read(folder.join(".last").join("chat.wasm"))) {
+        (Ok(chat), Ok(echo)) if chat == echo => "is the echo plugin: it answers with your own words",
+        _ => "is as you left it",
+    };
     let plugins = paths.target.join("plugins");
     let config = folder.join("segue.toml");
     let segue = paths.segue();
     let (chat, plugins) = (paths.shown(&chat), paths.shown(&plugins));
     let (config, segue) = (paths.shown(&config), paths.shown(&segue));
+    // The config names the usual ports; what was asked for on the command line
+    // has to be said again.
+    let (url, admin) = match port {
+        PORT => (String::new(), String::new()),
+        port => (
+            format!(" ws://127.0.0.1:{port}/chat"),
+            format!(" --admin http://127.0.0.1:{}", port.saturating_add(1)),
+        ),
+    };
     println!(
         "
 Segue is ready.
 
   open       http://127.0.0.1:{port}/
-  type       I need a holiday
+  or run     {segue} chat{url}
+  and type   I need a holiday
 
-It answers with your own words: {chat} is the echo plugin.
+{chat} {now}.
 Swap it while you chat, in another terminal:
 
   cp {plugins}/eliza.wasm {chat}
@@ -134,7 +151,7 @@ The next message is answered by Eliza, on the same socket. Back again:
 
   cp {plugins}/echo.wasm {chat}
 
-  plugins    {segue} plugins ls --config {config}
+  plugins    {segue} plugins ls --config {config}{admin}
   stop       Ctrl-C
 "
     );
@@ -169,10 +186,9 @@ mod tests {
     #[test]
     fn a_later_run_renews_what_is_untouched_and_keeps_what_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let [new, file, last] = ["new", "file", "last"].map(|name| folder.path().join(name));
+        let [file, last] = ["file", "last"].map(|name| folder.path().join(name));
         let run = |content: &str| {
-            fs::write(&new, content).unwrap();
-            renew(&new, &file, &last).unwrap();
+            renew(content.as_bytes(), &file, &last).unwrap();
             fs::read_to_string(&file).unwrap()
         };
         assert_eq!(run("one"), "one");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Compiling the plugins for the first time is part of getting ready.
@@ -24,9 +24,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the host and begins to pass on Ctrl-C and SIGTERM.
+    /// Starts the host, and from then on passes on Ctrl-C, the terminal's end and
+    /// SIGTERM.
     pub(crate) fn start(segue: &Path, config: &Path, port: u16) -> Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
         let child = Command::new(segue)
             .args(["serve".as_ref(), "--config".as_ref(), config.as_os_str()])
             .env("SEGUE_SERVER__LISTEN", format!("127.0.0.1:{port}"))
@@ -44,10 +45,10 @@ impl Server {
         let pid = pid.context("the host has no process id")?;
         thread::spawn(move || {
             for signal in signals.forever() {
-                let signal = if signal == SIGINT {
-                    Signal::INT
-                } else {
+                let signal = if signal == SIGTERM {
                     Signal::TERM
+                } else {
+                    Signal::INT
                 };
                 // It fails when the host has just ended, and then all is well.
                 let _gone = kill_process(pid, signal);
@@ -56,15 +57,18 @@ impl Server {
         Ok(Self { child, port })
     }
 
-    /// Waits until the host says that it is ready.
-    pub(crate) fn wait_until_ready(&mut self) -> Result<()> {
+    /// Waits until the host says that it is ready; false if it was stopped first.
+    pub(crate) fn wait_until_ready(&mut self) -> Result<bool> {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
+                if status.success() {
+                    return Ok(false);
+                }
                 bail!("the host ended before it was ready ({status}); it says why, above");
             }
             if is_ready(self.port) {
-                return Ok(());
+                return Ok(true);
             }
             if started.elapsed() > READY_WITHIN {
                 self.child.kill()?;

@@ -163,6 +163,7 @@ mod tests {
             "You don't listen to me.",
             "Would you like me to listen to you?"
         ));
+        assert!(sometimes("Why can't I sleep?", "When could you last sleep?"));
         assert!(sometimes("Well, I love you!", "Why do you love me?"));
         assert!(sometimes(
             "I dreamt of the sea",

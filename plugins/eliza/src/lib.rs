@@ -59,14 +59,3 @@ mod tests {
         assert_eq!(run.result.unwrap_err().code(), "handler_failed");
     }
 }
-#[cfg(test)]
-mod demo {
-    #[test]
-    fn show() {
-        for t in ["hello", "I need a holiday", "My boss never listens to me", "He says I'm lazy", "My mother is ill", "I dreamt I was flying", "Are you a real person?", "you are a program", "Because I can't stop working", "What is the weather?", "I am happy today", "Can you help me?", "I think you hate me", "everyone laughs at me", "I feel sad about my job", "the weather is nice", "If I had more time I would sleep", "no", "my dog", "I don't know", "Do you remember my name?", "I remember the sea", "why can't I sleep", "You're not very helpful", "I want my money back", "tell me about Rust"] {
-            for id in ["a", "b7", "zz9"] {
-                println!("{t:40} | {}", crate::engine::answer(t, id));
-            }
-        }
-    }
-}

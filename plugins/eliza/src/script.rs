@@ -66,8 +66,8 @@ pub(crate) const RULES: &[Rule] = &[
             "Had you thought of {3} before you slept?",
         ]),
         ("* i @dreamt *", &[
-            "Have you ever imagined, awake, {3}?",
-            "What did you feel as you dreamt {3}?",
+            "You dreamt {3}? What did you feel?",
+            "And when you woke, were you glad that it was a dream?",
         ]),
         ("*", &["Do you often dream?", "What stayed with you when you woke?"]),
     ] },
@@ -81,6 +81,16 @@ pub(crate) const RULES: &[Rule] = &[
             "Did you think I would forget {2}?",
         ]),
     ] },
+    Rule { rank: 14, words: &["why"], patterns: &[
+        ("why do not you *", &[
+            "Do you think that I do not {1}?",
+            "Perhaps I will {1} in good time. Would that help?",
+        ]),
+        ("why cannot i *", &[
+            "Do you think that you should be able to {1}?",
+            "When could you last {1}?",
+        ]),
+    ] },
     Rule { rank: 13, words: &["everybody", "everyone", "nobody", "always", "never"], patterns: &[
         ("* @all *", &[
             "Really {2}?",
@@ -90,9 +100,8 @@ pub(crate) const RULES: &[Rule] = &[
     ] },
     Rule { rank: 12, words: &["if"], patterns: &[
         ("* if *", &[
-            "How likely is it that {2}?",
             "And what would follow if {2}?",
-            "Do you wish that {2}?",
+            "How often do you ask yourself that?",
         ]),
     ] },
     Rule { rank: 11, words: &["because"], patterns: &[
@@ -117,7 +126,7 @@ pub(crate) const RULES: &[Rule] = &[
         ]),
         ("my *", &[
             "Your {1}?",
-            "Why do you say that your {1}?",
+            "How is that for you?",
         ]),
     ] },
     Rule { rank: 9, words: &["i"], patterns: &[
@@ -205,7 +214,7 @@ pub(crate) const RULES: &[Rule] = &[
         ]),
         ("* can you *", &[
             "You believe that I can {2}, then?",
-            "Perhaps you would like to {2} yourself?",
+            "And if I could not {2}?",
         ]),
         ("* do you *", &[
             "We were speaking of you. Do you {2}?",
@@ -232,11 +241,6 @@ pub(crate) const RULES: &[Rule] = &[
         ]),
     ] },
     Rule { rank: 5, words: &["why"], patterns: &[
-        ("why do not you *", &[
-            "Do you think that I do not {1}?",
-            "Perhaps I will {1} in good time. Would that help?",
-        ]),
-        ("why cannot i *", &["Do you think that you should be able to {1}?"]),
         ("*", &["What do you think yourself?", "What answer would please you most?"]),
     ] },
     Rule { rank: 4, words: &["thanks", "thank"], patterns: &[
