@@ -7,5 +7,7 @@
 mod client;
 mod server;
 
-pub use client::{ClientFrame, FrameError, Incoming, MAX_ID_BYTES, MAX_META_ENTRIES, MAX_MTYPE_BYTES, check_id};
+pub use client::{
+    ClientFrame, FrameError, Incoming, MAX_ID_BYTES, MAX_META_ENTRIES, MAX_MTYPE_BYTES, check_id,
+};
 pub use server::{PartSummary, ServerFrame, Usage};

@@ -21,9 +21,14 @@ use crate::telemetry::TraceContext;
 
 /// Takes a message into its session, or says why not. Waits only while the
 /// client does not read what it was sent before.
-pub async fn accept(app: &Arc<App>, session: &Arc<Session>, message: Incoming) -> Result<Taken, RequestError> {
+pub async fn accept(
+    app: &Arc<App>,
+    session: &Arc<Session>,
+    message: Incoming,
+) -> Result<Taken, RequestError> {
     let snapshot = app.snapshot();
-    app.metrics.message_received(snapshot.routes.label(&message.mtype));
+    app.metrics
+        .message_received(snapshot.routes.label(&message.mtype));
     app.drain.check()?;
     snapshot.routes.find(&message)?;
     session.outbox.room(&snapshot.bounds).await;
@@ -68,7 +73,10 @@ async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trac
         .await
         .unwrap_or_else(|_| {
             tracing::error!("answering a message panicked; the message ends in an error, the host goes on");
-            End::Failed(RequestError::new(ErrorCode::Internal, "something failed inside the host"))
+            End::Failed(RequestError::new(
+                ErrorCode::Internal,
+                "something failed inside the host",
+            ))
         });
 
     let outcome = match &end {
@@ -77,7 +85,12 @@ async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trac
     };
     let label = turn.snapshot.routes.label(&exchange.message.mtype);
     app.metrics.message_ended(label, outcome, started.elapsed());
-    tracing::info!(mtype = label, outcome, ms = started.elapsed().as_secs_f64() * 1e3, "message ended");
+    tracing::info!(
+        mtype = label,
+        outcome,
+        ms = started.elapsed().as_secs_f64() * 1e3,
+        "message ended"
+    );
     session.end(&exchange, end, &turn.snapshot.rules, &turn.snapshot.bounds);
 
     start_waiting(&app, &session);
@@ -151,7 +164,11 @@ fn conclude(ended: Vec<Ended>, started: Instant) -> End {
         }));
     }
     End::Done {
-        parts: ended.iter().map(Ended::summary).collect::<Vec<PartSummary>>().into(),
+        parts: ended
+            .iter()
+            .map(Ended::summary)
+            .collect::<Vec<PartSummary>>()
+            .into(),
         ms: started.elapsed().as_secs_f64() * 1e3,
     }
 }

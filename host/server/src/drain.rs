@@ -62,10 +62,11 @@ impl Drain {
     /// Refuses what would begin something new.
     pub fn check(&self) -> Result<(), RequestError> {
         if self.is_draining() {
-            return Err(
-                RequestError::new(ErrorCode::Draining, "the host is shutting down; connect again and resend")
-                    .retry_after_ms(reconnect_in_ms()),
-            );
+            return Err(RequestError::new(
+                ErrorCode::Draining,
+                "the host is shutting down; connect again and resend",
+            )
+            .retry_after_ms(reconnect_in_ms()));
         }
         Ok(())
     }

@@ -15,7 +15,10 @@ pub fn of_call(handler: &str, error: &CallError) -> RequestError {
     let new = |code, message: String| RequestError::new(code, message);
     match error {
         CallError::Handler(own) => of_handler(own),
-        CallError::Trapped { .. } => new(ErrorCode::HandlerTrapped, format!("the handler {handler} crashed")),
+        CallError::Trapped { .. } => new(
+            ErrorCode::HandlerTrapped,
+            format!("the handler {handler} crashed"),
+        ),
         CallError::StackExhausted => new(
             ErrorCode::StackExhausted,
             format!("the handler {handler} overflowed its stack"),
@@ -45,7 +48,10 @@ pub fn of_call(handler: &str, error: &CallError) -> RequestError {
             ErrorCode::TooManyChunks,
             format!("the reply of {handler} reached its limit of {limit} chunks"),
         ),
-        CallError::EmptyReply => new(ErrorCode::EmptyReply, format!("the handler {handler} returned without a word")),
+        CallError::EmptyReply => new(
+            ErrorCode::EmptyReply,
+            format!("the handler {handler} returned without a word"),
+        ),
         CallError::ClientGone => new(ErrorCode::ClientGone, "the client has left".into()),
         CallError::Cancelled => new(ErrorCode::Cancelled, "cancelled".into()),
         CallError::Overloaded { .. } => new(
@@ -53,7 +59,10 @@ pub fn of_call(handler: &str, error: &CallError) -> RequestError {
             format!("the handler {handler} runs as many calls as it may; try again shortly"),
         )
         .retry_after_ms(1_000),
-        CallError::Internal { .. } => new(ErrorCode::Internal, "something failed inside the host; its log says what".into()),
+        CallError::Internal { .. } => new(
+            ErrorCode::Internal,
+            "something failed inside the host; its log says what".into(),
+        ),
     }
 }
 
@@ -72,7 +81,10 @@ fn of_handler(own: &HandlerError) -> RequestError {
 /// The other way: what a later handler of the same message reads.
 pub fn to_handler(error: &RequestError) -> HandlerError {
     HandlerError {
-        code: error.handler_code.clone().unwrap_or_else(|| error.code.as_str().to_owned()),
+        code: error
+            .handler_code
+            .clone()
+            .unwrap_or_else(|| error.code.as_str().to_owned()),
         message: error.message.clone(),
         retryable: error.retryable,
         retry_after_ms: error.retry_after_ms,
@@ -98,7 +110,10 @@ mod tests {
         let known = of_call("h", &CallError::Handler(own("overloaded")));
         assert_eq!((known.code, known.handler_code), (ErrorCode::Overloaded, None));
         let other = of_call("h", &CallError::Handler(own("out_of_stock")));
-        assert_eq!((other.code, other.handler_code.as_deref()), (ErrorCode::HandlerFailed, Some("out_of_stock")));
+        assert_eq!(
+            (other.code, other.handler_code.as_deref()),
+            (ErrorCode::HandlerFailed, Some("out_of_stock"))
+        );
         assert_eq!((other.retryable, other.retry_after_ms), (true, Some(5)));
     }
 }

@@ -116,7 +116,12 @@ impl Host {
             abort: CancellationToken::new(),
             app,
         };
-        host.serve(public_tcp, router::public(host.app.clone()), limits.clone(), "public");
+        host.serve(
+            public_tcp,
+            router::public(host.app.clone()),
+            limits.clone(),
+            "public",
+        );
         let admin_routes = router::admin(host.app.clone(), host.token.clone());
         host.serve(admin_tcp, admin_routes, limits, "admin");
         host.look_after_sessions();
@@ -133,7 +138,8 @@ impl Host {
             open: self.app.metrics.sockets(name),
             refused: self.app.metrics.connections_refused.clone(),
         };
-        self.tasks.spawn(listener.run(self.stop.clone(), self.abort.clone()));
+        self.tasks
+            .spawn(listener.run(self.stop.clone(), self.abort.clone()));
     }
 
     fn look_after_sessions(&self) {
@@ -200,7 +206,10 @@ impl Host {
         let server = self.app.snapshot().config.server.clone();
         self.app.drain.enter(Phase::Leaving);
         if how == Drain::Graceful {
-            tracing::info!(delay_ms = server.drain_delay.as_millis(), "leaving: ready fails from now on");
+            tracing::info!(
+                delay_ms = server.drain_delay.as_millis(),
+                "leaving: ready fails from now on"
+            );
             tokio::time::sleep(server.drain_delay).await;
         }
         self.app.drain.enter(Phase::Draining);
@@ -210,8 +219,14 @@ impl Host {
             "draining: no new messages, what runs may finish"
         );
         self.app.tasks.close();
-        if tokio::time::timeout(server.drain_timeout, self.app.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.app.tasks.len(), "drain timeout: what still runs is ended");
+        if tokio::time::timeout(server.drain_timeout, self.app.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                left = self.app.tasks.len(),
+                "drain timeout: what still runs is ended"
+            );
         }
         self.stop().await;
     }

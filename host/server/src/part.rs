@@ -39,7 +39,9 @@ pub struct Ended {
 
 impl Ended {
     pub fn is_cancelled(&self) -> bool {
-        self.error.as_ref().is_some_and(|e| e.code == ErrorCode::Cancelled)
+        self.error
+            .as_ref()
+            .is_some_and(|e| e.code == ErrorCode::Cancelled)
     }
 
     pub fn summary(&self) -> PartSummary {
@@ -70,20 +72,27 @@ impl Turn<'_> {
         };
         let Some(target) = target else {
             ended.error = Some(
-                RequestError::new(ErrorCode::HandlerUnavailable, format!("the handler {handler} is not loaded"))
-                    .retry_after_ms(1_000),
+                RequestError::new(
+                    ErrorCode::HandlerUnavailable,
+                    format!("the handler {handler} is not loaded"),
+                )
+                .retry_after_ms(1_000),
             );
             return self.close_record(ended);
         };
 
         let allowed = match deadline {
-            Some(end) => target.deadline().min(end.saturating_duration_since(Instant::now())),
+            Some(end) => target
+                .deadline()
+                .min(end.saturating_duration_since(Instant::now())),
             None => target.deadline(),
         };
         let mut call = target.call(&self.app.runtime, self.spec(allowed, previous));
         let give_up = tokio::time::Instant::now() + allowed + GRACE;
         while let Some(reply) = call.next().await {
-            let Some(frame) = self.record(index, &handler, reply) else { continue };
+            let Some(frame) = self.record(index, &handler, reply) else {
+                continue;
+            };
             tokio::select! {
                 dropped = self.session.outbox.push(&self.snapshot.bounds, frame) => {
                     self.app.metrics.frames_dropped.inc_by(dropped);
@@ -165,8 +174,11 @@ impl Turn<'_> {
     /// The text for the client; the log gets its own.
     fn explain(&self, ended: &Ended, error: &CallError) -> RequestError {
         if matches!(error, CallError::Cancelled) && self.app.drain.is_draining() {
-            return RequestError::new(ErrorCode::Draining, "the host is shutting down; connect again and resend")
-                .retry_after_ms(crate::drain::reconnect_in_ms());
+            return RequestError::new(
+                ErrorCode::Draining,
+                "the host is shutting down; connect again and resend",
+            )
+            .retry_after_ms(crate::drain::reconnect_in_ms());
         }
         let shown = errors::of_call(&ended.handler, error);
         if !matches!(error, CallError::Cancelled) {

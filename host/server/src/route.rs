@@ -47,7 +47,9 @@ impl Routes {
 
     /// Every handler that some route names.
     pub fn handlers(&self) -> impl Iterator<Item = &str> {
-        self.routes.iter().flat_map(|r| r.handlers.iter().map(String::as_str))
+        self.routes
+            .iter()
+            .flat_map(|r| r.handlers.iter().map(String::as_str))
     }
 }
 
@@ -100,6 +102,9 @@ mod tests {
     #[test]
     fn a_message_that_no_route_takes_is_told_so() {
         let routes = Routes::new(&[route(Some("chat"), None, "chat")]);
-        assert_eq!(routes.find(&message("x", false)).unwrap_err().code, ErrorCode::NoRoute);
+        assert_eq!(
+            routes.find(&message("x", false)).unwrap_err().code,
+            ErrorCode::NoRoute
+        );
     }
 }

@@ -11,9 +11,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config};
 use crate::drain::Drain;
+use crate::host::{HostOptions, ReloadError};
 use crate::route::Routes;
 use crate::session::{Bounds, Rules, Sessions};
-use crate::host::{HostOptions, ReloadError};
 use crate::target::Target;
 use crate::telemetry::Metrics;
 

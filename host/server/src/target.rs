@@ -118,7 +118,12 @@ impl Running {
     pub async fn finish(self) -> Outcome {
         match self {
             Running::Plugin(call) => call.finish().await,
-            Running::Native { task, mut usage, started, .. } => {
+            Running::Native {
+                task,
+                mut usage,
+                started,
+                ..
+            } => {
                 let result = task.await.unwrap_or_else(|panic| {
                     Err(CallError::Internal {
                         message: panic.to_string(),

@@ -65,7 +65,9 @@ impl ClientFrame {
         let Value::Object(mut fields) = value else {
             return Err(FrameError {
                 id: None,
-                error: invalid_frame("a frame is a JSON object, such as {\"mtype\":\"chat\",\"content\":\"hi\"}"),
+                error: invalid_frame(
+                    "a frame is a JSON object, such as {\"mtype\":\"chat\",\"content\":\"hi\"}",
+                ),
             });
         };
         let id = fields.get("id").and_then(Value::as_str).map(str::to_owned);
@@ -173,7 +175,8 @@ fn wrong_type(field: &str, wanted: &str, got: &Value) -> RequestError {
 }
 
 fn required_string(fields: &mut Map<String, Value>, key: &str) -> Result<String, RequestError> {
-    optional_string(fields, key)?.ok_or_else(|| invalid_message(format!("`{key}` is missing; it takes a string")))
+    optional_string(fields, key)?
+        .ok_or_else(|| invalid_message(format!("`{key}` is missing; it takes a string")))
 }
 
 fn optional_string(fields: &mut Map<String, Value>, key: &str) -> Result<Option<String>, RequestError> {
@@ -194,7 +197,9 @@ fn optional_bool(fields: &mut Map<String, Value>, key: &str) -> Result<bool, Req
 
 fn required_u64(fields: &Map<String, Value>, key: &str) -> Result<u64, RequestError> {
     match fields.get(key) {
-        None | Some(Value::Null) => Err(invalid_message(format!("`{key}` is missing; it takes a whole number"))),
+        None | Some(Value::Null) => Err(invalid_message(format!(
+            "`{key}` is missing; it takes a whole number"
+        ))),
         Some(value) => value
             .as_u64()
             .ok_or_else(|| wrong_type(key, "a whole number from 0", value)),
@@ -212,9 +217,15 @@ mod tests {
 
     #[test]
     fn a_frame_without_type_is_a_message() {
-        let frame = ClientFrame::parse(r#"{"mtype":"chat","content":"hi","rag_sql":true,"rag_doc":false}"#).unwrap();
-        let ClientFrame::Message(m) = frame else { panic!("{frame:?}") };
-        assert_eq!((m.mtype.as_str(), m.content.as_str(), m.rag_sql, m.rag_doc), ("chat", "hi", true, false));
+        let frame =
+            ClientFrame::parse(r#"{"mtype":"chat","content":"hi","rag_sql":true,"rag_doc":false}"#).unwrap();
+        let ClientFrame::Message(m) = frame else {
+            panic!("{frame:?}")
+        };
+        assert_eq!(
+            (m.mtype.as_str(), m.content.as_str(), m.rag_sql, m.rag_doc),
+            ("chat", "hi", true, false)
+        );
         assert_eq!(m.id, None);
     }
 
@@ -222,9 +233,16 @@ mod tests {
     fn the_other_frames_are_read() {
         assert_eq!(
             ClientFrame::parse(r#"{"type":"resume","session":"S","epoch":"E","after":41}"#).unwrap(),
-            ClientFrame::Resume { session: "S".into(), epoch: Some("E".into()), after: 41 }
+            ClientFrame::Resume {
+                session: "S".into(),
+                epoch: Some("E".into()),
+                after: 41
+            }
         );
-        assert_eq!(ClientFrame::parse(r#"{"type":"ack","seq":7}"#).unwrap(), ClientFrame::Ack { seq: 7 });
+        assert_eq!(
+            ClientFrame::parse(r#"{"type":"ack","seq":7}"#).unwrap(),
+            ClientFrame::Ack { seq: 7 }
+        );
         assert_eq!(
             ClientFrame::parse(r#"{"type":"cancel","id":"m1","more":1}"#).unwrap(),
             ClientFrame::Cancel { id: "m1".into() }
@@ -235,10 +253,22 @@ mod tests {
     fn what_cannot_be_read_keeps_its_id_and_says_what_is_wrong() {
         assert_eq!(code("{"), (None, ErrorCode::InvalidFrame));
         assert_eq!(code("[]"), (None, ErrorCode::InvalidFrame));
-        assert_eq!(code(r#"{"type":"dance","id":"a"}"#), (Some("a".into()), ErrorCode::InvalidFrame));
-        assert_eq!(code(r#"{"id":"a","content":"x"}"#), (Some("a".into()), ErrorCode::InvalidMessage));
-        assert_eq!(code(r#"{"id":"a","mtype":"m","content":1}"#).1, ErrorCode::InvalidMessage);
-        assert_eq!(code(r#"{"id":"","mtype":"m","content":""}"#).1, ErrorCode::InvalidMessage);
+        assert_eq!(
+            code(r#"{"type":"dance","id":"a"}"#),
+            (Some("a".into()), ErrorCode::InvalidFrame)
+        );
+        assert_eq!(
+            code(r#"{"id":"a","content":"x"}"#),
+            (Some("a".into()), ErrorCode::InvalidMessage)
+        );
+        assert_eq!(
+            code(r#"{"id":"a","mtype":"m","content":1}"#).1,
+            ErrorCode::InvalidMessage
+        );
+        assert_eq!(
+            code(r#"{"id":"","mtype":"m","content":""}"#).1,
+            ErrorCode::InvalidMessage
+        );
         assert_eq!(code(r#"{"type":"ack","seq":-1}"#).1, ErrorCode::InvalidMessage);
     }
 }

@@ -53,7 +53,11 @@ pub enum ServerFrame {
     /// Numbered: the message was taken.
     Accepted { id: Arc<str>, duplicate: bool },
     /// Numbered: what a handler is doing.
-    Status { id: Arc<str>, handler: Arc<str>, text: String },
+    Status {
+        id: Arc<str>,
+        handler: Arc<str>,
+        text: String,
+    },
     /// Numbered: a piece of the reply.
     Chunk {
         id: Arc<str>,
@@ -91,7 +95,9 @@ impl ServerFrame {
     /// The message that the frame is about.
     pub fn id(&self) -> Option<&Arc<str>> {
         match self {
-            ServerFrame::Hello { .. } | ServerFrame::Drain { .. } | ServerFrame::ConnectionError { .. } => None,
+            ServerFrame::Hello { .. } | ServerFrame::Drain { .. } | ServerFrame::ConnectionError { .. } => {
+                None
+            }
             ServerFrame::Accepted { id, .. }
             | ServerFrame::Status { id, .. }
             | ServerFrame::Chunk { id, .. }
@@ -104,7 +110,10 @@ impl ServerFrame {
 
     /// Whether nothing about its message follows.
     pub fn is_final(&self) -> bool {
-        matches!(self, ServerFrame::Done { .. } | ServerFrame::Error { last: true, .. })
+        matches!(
+            self,
+            ServerFrame::Done { .. } | ServerFrame::Error { last: true, .. }
+        )
     }
 
     /// The value of `type`.
@@ -294,7 +303,12 @@ impl<'a> Body<'a> {
                 replayed: *replayed,
             },
             ServerFrame::Restart { id, handler } => Body::Restart { id, handler },
-            ServerFrame::Done { id, parts, ms, replayed } => Body::Done {
+            ServerFrame::Done {
+                id,
+                parts,
+                ms,
+                replayed,
+            } => Body::Done {
                 id,
                 parts,
                 version: match &**parts {
@@ -341,29 +355,65 @@ mod tests {
             error: None,
             usage: Usage::default(),
         };
-        let one = ServerFrame::Done { id: "m1".into(), parts: vec![part.clone()].into(), ms: 1.5, replayed: false };
+        let one = ServerFrame::Done {
+            id: "m1".into(),
+            parts: vec![part.clone()].into(),
+            ms: 1.5,
+            replayed: false,
+        };
         let v = json(&one, Some(3));
-        assert_eq!((v["type"].as_str(), v["seq"].as_u64(), v["version"].as_str()), (Some("done"), Some(3), Some("sha256:ab")));
+        assert_eq!(
+            (v["type"].as_str(), v["seq"].as_u64(), v["version"].as_str()),
+            (Some("done"), Some(3), Some("sha256:ab"))
+        );
         assert_eq!(v["parts"][0]["handler"], "echo");
-        let two = ServerFrame::Done { id: "m1".into(), parts: vec![part.clone(), part].into(), ms: 1.5, replayed: false };
+        let two = ServerFrame::Done {
+            id: "m1".into(),
+            parts: vec![part.clone(), part].into(),
+            ms: 1.5,
+            replayed: false,
+        };
         assert!(json(&two, Some(3)).get("version").is_none());
     }
 
     #[test]
     fn errors_carry_code_retry_and_finality_only_with_an_id() {
         let error = RequestError::new(ErrorCode::SessionBusy, "full").retry_after_ms(50);
-        let with = ServerFrame::Error { id: "m".into(), handler: None, error: error.clone(), last: true, replayed: false };
+        let with = ServerFrame::Error {
+            id: "m".into(),
+            handler: None,
+            error: error.clone(),
+            last: true,
+            replayed: false,
+        };
         let v = json(&with, Some(1));
         assert_eq!(v["code"], "session_busy");
-        assert_eq!((v["retryable"].as_bool(), v["retry_after_ms"].as_u64(), v["final"].as_bool()), (Some(true), Some(50), Some(true)));
+        assert_eq!(
+            (
+                v["retryable"].as_bool(),
+                v["retry_after_ms"].as_u64(),
+                v["final"].as_bool()
+            ),
+            (Some(true), Some(50), Some(true))
+        );
         let without = json(&ServerFrame::ConnectionError { error }, None);
-        assert!(without.get("id").is_none() && without.get("final").is_none() && without.get("seq").is_none());
+        assert!(
+            without.get("id").is_none() && without.get("final").is_none() && without.get("seq").is_none()
+        );
     }
 
     #[test]
     fn data_goes_out_as_json_and_hello_carries_its_last_seq() {
         let data = RawValue::from_string(r#"{"rows":[1,2]}"#.into()).unwrap();
-        let v = json(&ServerFrame::Data { id: "m".into(), handler: "h".into(), data, replayed: false }, Some(9));
+        let v = json(
+            &ServerFrame::Data {
+                id: "m".into(),
+                handler: "h".into(),
+                data,
+                replayed: false,
+            },
+            Some(9),
+        );
         assert_eq!(v["data"]["rows"][1], 2);
         let hello = ServerFrame::Hello {
             session: "S".into(),

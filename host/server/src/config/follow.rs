@@ -43,7 +43,9 @@ pub(crate) async fn follow(app: Arc<App>, path: PathBuf) {
         let reloading = app.clone();
         match tokio::task::spawn_blocking(move || reloading.reload()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the config has changed and was not taken; the one in force stays"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the config has changed and was not taken; the one in force stays")
+            }
             Err(error) => tracing::error!(%error, "reading the config failed; the one in force stays"),
         }
     }

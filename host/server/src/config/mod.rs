@@ -35,8 +35,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use exposure::exposure;
-pub(crate) use follow::follow;
 pub use faults::{Fault, Faults, Place};
+pub(crate) use follow::follow;
 pub use load::{LoadFailure, load, parse};
 pub use model::{
     Admin, Endpoint, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route, Runtime, Server, Session,

@@ -43,8 +43,9 @@ pub enum Known {
 }
 
 impl Conversation {
-    /// Whether `id` was used before; an error if for something else.
-    pub fn known(&self, id: &str, message: &Incoming) -> Result<Known, RequestError> {
+    /// Whether `id` was used before; an error if for something else. A message
+    /// that failed in a way that may pass is forgotten: the same id asks again.
+    pub fn known(&mut self, id: &str, message: &Incoming) -> Result<Known, RequestError> {
         let Some(exchange) = self.by_id.get(id) else {
             return Ok(Known::No);
         };
@@ -54,11 +55,21 @@ impl Conversation {
                 format!("the id {id:?} was used for another message; use a new id"),
             ));
         }
-        Ok(if exchange.is_finished() {
-            Known::Finished(exchange.clone())
-        } else {
-            Known::Running(exchange.clone())
-        })
+        let exchange = exchange.clone();
+        if !exchange.is_finished() {
+            return Ok(Known::Running(exchange));
+        }
+        if exchange.may_be_asked_again() {
+            self.forget(&exchange);
+            return Ok(Known::No);
+        }
+        Ok(Known::Finished(exchange))
+    }
+
+    fn forget(&mut self, exchange: &Exchange) {
+        self.by_id.remove(&exchange.id);
+        self.order.retain(|kept| kept.id != exchange.id);
+        self.finished_bytes = self.finished_bytes.saturating_sub(exchange.weight());
     }
 
     pub fn is_full(&self, rules: &Rules) -> bool {
@@ -125,7 +136,9 @@ impl Conversation {
             if !oldest.is_finished() || oldest.id == exchange.id {
                 break;
             }
-            let aged = now.duration_since(oldest.taken_at).is_ok_and(|age| age > rules.id_window);
+            let aged = now
+                .duration_since(oldest.taken_at)
+                .is_ok_and(|age| age > rules.id_window);
             if !aged && self.order.len() <= rules.id_max && self.finished_bytes <= rules.history_bytes {
                 break;
             }

@@ -76,7 +76,9 @@ pub struct Record {
 
 impl Exchange {
     pub fn record(&self) -> std::sync::MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.record
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Waits until the last frame is out.
@@ -88,6 +90,11 @@ impl Exchange {
 
     pub fn is_finished(&self) -> bool {
         *self.finished.borrow()
+    }
+
+    /// Whether it failed in a way that may pass, so that nothing was finished.
+    pub fn may_be_asked_again(&self) -> bool {
+        matches!(&self.record().end, Some(End::Failed(error)) if error.retryable)
     }
 
     /// About how many bytes it holds.

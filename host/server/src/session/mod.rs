@@ -19,6 +19,6 @@ mod tests;
 
 pub use conversation::{Known, Rules};
 pub use exchange::{End, Exchange, PartRecord, Record};
-pub use outbox::{Bounds, Numbered, Outbox, Reader};
+pub use outbox::{Bounds, Numbered, Outbox, Patience, Reader};
 pub use registry::{SessionLimit, SessionStatus, Sessions};
 pub use session::{Attachment, ReplyReader, Session, Signal, Taken};

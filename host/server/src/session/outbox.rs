@@ -49,15 +49,15 @@ impl Numbered {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outbox {
     state: Mutex<State>,
     /// Something was appended.
     appended: Notify,
     /// Something was read, or a reader came or went.
     read: Notify,
-    /// The reader is too slow and has to close.
-    too_slow: Notify,
+    /// A reader was told that it is too slow.
+    told: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -66,8 +66,8 @@ struct State {
     bytes: usize,
     /// The last number given.
     last_seq: u64,
-    /// Everything up to here was written by a reader.
-    read_to: u64,
+    /// Everything up to here was written by some reader.
+    written_to: u64,
     /// Everything up to here was at least given to one.
     given_to: u64,
     /// The highest number that is no longer here.
@@ -75,7 +75,18 @@ struct State {
     /// Dropped since the last frame that was kept.
     dropped: u64,
     dropped_total: u64,
-    readers: usize,
+    places: Vec<Place>,
+    readers_ever: u64,
+}
+
+/// Where a reader stands.
+#[derive(Debug)]
+struct Place {
+    reader: u64,
+    written: u64,
+    given: u64,
+    /// Told to go: what it has not read no longer holds others up.
+    too_slow: bool,
 }
 
 enum Room {
@@ -85,15 +96,6 @@ enum Room {
 }
 
 impl Outbox {
-    pub fn new() -> Outbox {
-        Outbox {
-            state: Mutex::default(),
-            appended: Notify::new(),
-            read: Notify::new(),
-            too_slow: Notify::new(),
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing between lock and unlock can leave the state half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -131,10 +133,10 @@ impl Outbox {
             if bounds.on_full != OnFull::Close {
                 return self.drop_for(bounds, frame);
             }
-            let read = self.read.notified();
-            self.too_slow.notify_waiters();
-            // Again after a while: the reader may not have been listening.
-            let _ = tokio::time::timeout(bounds.wait, read).await;
+            // Whoever is told no longer counts, so this ends with the readers.
+            self.lock().give_up_on_the_slowest();
+            self.told.notify_waiters();
+            patience = None;
         }
     }
 
@@ -146,7 +148,7 @@ impl Outbox {
                 state.append(bounds, frame);
             }
             Room::Joined => {}
-            Room::Full => return Err((frame, state.readers)),
+            Room::Full => return Err((frame, state.readers())),
         }
         drop(state);
         self.appended.notify_waiters();
@@ -169,7 +171,7 @@ impl Outbox {
 
     fn is_full_for_a_reader(&self, bounds: &Bounds) -> bool {
         let mut state = self.lock();
-        state.readers > 0 && matches!(state.room(bounds, None), Room::Full)
+        state.readers() > 0 && matches!(state.room(bounds, None), Room::Full)
     }
 
     fn drop_for(&self, bounds: &Bounds, frame: ServerFrame) -> u64 {
@@ -190,15 +192,22 @@ impl Outbox {
     /// somebody who can be too slow.
     pub fn reader(self: &Arc<Self>, after: u64) -> Reader {
         let mut state = self.lock();
-        state.readers += 1;
-        // Nobody asks twice for what the client says it has.
+        state.readers_ever += 1;
+        let id = state.readers_ever;
         let cursor = after.min(state.last_seq);
-        state.read_to = state.read_to.max(cursor);
+        state.written_to = state.written_to.max(cursor);
         state.given_to = state.given_to.max(cursor);
+        state.places.push(Place {
+            reader: id,
+            written: cursor,
+            given: cursor,
+            too_slow: false,
+        });
         drop(state);
         self.read.notify_waiters();
         Reader {
             outbox: self.clone(),
+            id,
             cursor,
         }
     }
@@ -206,7 +215,8 @@ impl Outbox {
     /// The client has everything up to `seq`: it need not be kept.
     pub fn ack(&self, seq: u64) {
         let mut state = self.lock();
-        let seq = seq.min(state.given_to);
+        let given = state.places.iter().map(|p| p.given).min();
+        let seq = seq.min(given.unwrap_or(state.given_to));
         while state.frames.front().is_some_and(|f| f.seq <= seq) {
             state.evict_front();
         }
@@ -229,16 +239,31 @@ impl Outbox {
     pub fn dropped_total(&self) -> u64 {
         self.lock().dropped_total
     }
-
-    /// Waits until a sender has lost patience with the reader.
-    pub async fn too_slow(&self) {
-        self.too_slow.notified().await;
-    }
 }
 
 impl State {
+    /// Readers that others wait for.
+    fn readers(&self) -> usize {
+        self.places.iter().filter(|p| !p.too_slow).count()
+    }
+
+    /// Everything up to here was written by whoever reads. Without a reader:
+    /// by whoever came furthest.
+    fn read_to(&self) -> u64 {
+        let places = self.places.iter().filter(|p| !p.too_slow);
+        places.map(|p| p.written).min().unwrap_or(self.written_to)
+    }
+
+    fn give_up_on_the_slowest(&mut self) {
+        let behind = self.read_to();
+        for place in &mut self.places {
+            place.too_slow |= place.written <= behind;
+        }
+    }
+
     fn unread(&self) -> usize {
-        let first = self.frames.partition_point(|f| f.seq <= self.read_to);
+        let read_to = self.read_to();
+        let first = self.frames.partition_point(|f| f.seq <= read_to);
         self.frames.len() - first
     }
 
@@ -247,7 +272,7 @@ impl State {
     fn room(&mut self, bounds: &Bounds, frame: Option<&ServerFrame>) -> Room {
         while self.frames.len() >= bounds.frames || self.bytes >= bounds.bytes {
             match self.frames.front() {
-                Some(front) if front.seq <= self.read_to => self.evict_front(),
+                Some(front) if front.seq <= self.read_to() => self.evict_front(),
                 _ => break,
             }
         }
@@ -265,16 +290,23 @@ impl State {
     }
 
     fn join(&mut self, frame: &ServerFrame) -> bool {
-        let read_to = self.read_to;
-        let Some(last) = self.frames.back_mut() else { return false };
-        if last.seq <= read_to {
-            return false;
-        }
-        let ServerFrame::Chunk { id, handler, content, replayed: false } = frame else {
+        let given_to = self.given_to;
+        let Some(last) = self.frames.back_mut() else {
             return false;
         };
-        // A reader takes frames under the lock and marks them read, so an unread
-        // frame has no other holder.
+        if last.seq <= given_to {
+            return false;
+        }
+        let ServerFrame::Chunk {
+            id,
+            handler,
+            content,
+            replayed: false,
+        } = frame
+        else {
+            return false;
+        };
+        // Not given to anybody, so nobody else holds it.
         let Some(Numbered {
             frame:
                 ServerFrame::Chunk {
@@ -320,7 +352,8 @@ impl State {
     }
 
     fn drop_oldest_unread(&mut self) -> bool {
-        let first = self.frames.partition_point(|f| f.seq <= self.read_to);
+        let read_to = self.read_to();
+        let first = self.frames.partition_point(|f| f.seq <= read_to);
         // Whoever else holds a frame is writing it.
         let may_go = |f: &Arc<Numbered>| !f.frame.is_final() && Arc::strong_count(f) == 1;
         let oldest = (first..self.frames.len()).find(|&i| self.frames.get(i).is_some_and(may_go));
@@ -348,7 +381,36 @@ impl State {
 #[derive(Debug)]
 pub struct Reader {
     outbox: Arc<Outbox>,
+    id: u64,
     cursor: u64,
+}
+
+/// Whether a reader is too slow.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    outbox: Arc<Outbox>,
+    reader: u64,
+}
+
+impl Patience {
+    /// Waits until a sender has lost patience with the reader.
+    pub async fn lost(&self) {
+        loop {
+            let told = self.outbox.told.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            if self
+                .outbox
+                .lock()
+                .places
+                .iter()
+                .any(|p| p.reader == self.reader && p.too_slow)
+            {
+                return;
+            }
+            told.await;
+        }
+    }
 }
 
 impl Reader {
@@ -371,25 +433,39 @@ impl Reader {
     /// closed in the middle of it costs the client nothing.
     pub fn try_next(&mut self) -> Option<Arc<Numbered>> {
         let mut state = self.outbox.lock();
-        let written = self.cursor > state.read_to;
-        state.read_to = state.read_to.max(self.cursor);
         let at = state.frames.partition_point(|f| f.seq <= self.cursor);
         let next = state.frames.get(at).cloned();
+        let written = self.cursor;
         if let Some(frame) = &next {
-            state.given_to = state.given_to.max(frame.seq);
             self.cursor = frame.seq;
         }
+        let mut news = false;
+        if let Some(place) = state.places.iter_mut().find(|p| p.reader == self.id) {
+            news = place.written < written;
+            place.written = written;
+            place.given = self.cursor;
+        }
+        state.written_to = state.written_to.max(written);
+        state.given_to = state.given_to.max(self.cursor);
         drop(state);
-        if written {
+        if news {
             self.outbox.read.notify_waiters();
         }
         next
+    }
+
+    /// To learn of it when this reader is too slow.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            outbox: self.outbox.clone(),
+            reader: self.id,
+        }
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.outbox.lock().readers -= 1;
+        self.outbox.lock().places.retain(|p| p.reader != self.id);
         self.outbox.read.notify_waiters();
     }
 }

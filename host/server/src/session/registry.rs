@@ -56,7 +56,10 @@ impl Sessions {
 
     /// A new session.
     pub fn open(&self, max_sessions: usize) -> Result<Arc<Session>, SessionLimit> {
-        let session = Arc::new(Session::new(crate::ids::random().into(), crate::ids::random().into()));
+        let session = Arc::new(Session::new(
+            crate::ids::random().into(),
+            crate::ids::random().into(),
+        ));
         let mut all = self.all();
         if all.len() >= max_sessions {
             let longest = all
@@ -129,8 +132,10 @@ impl Sessions {
 
     fn forget_deserted(&self, ttl: Duration) {
         let now = Instant::now();
-        self.all()
-            .retain(|_, s| !s.deserted_since().is_some_and(|since| now.duration_since(since) >= ttl));
+        self.all().retain(|_, s| {
+            s.deserted_since()
+                .is_none_or(|since| now.duration_since(since) < ttl)
+        });
     }
 
     /// Forgets deserted sessions until the host stops. `ttl` is read anew at

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::conversation::{Conversation, Known, Rules};
 use super::exchange::{End, Exchange, Fingerprint, Record};
-use super::outbox::{Bounds, Outbox, Reader};
+use super::outbox::{Bounds, Outbox, Patience, Reader};
 
 /// What the host tells the socket of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Session {
             id,
             epoch,
             created_at: SystemTime::now(),
-            outbox: Arc::new(Outbox::new()),
+            outbox: Arc::new(Outbox::default()),
             conversation: Mutex::default(),
             presence: Mutex::new(Presence {
                 socket: None,
@@ -116,24 +116,33 @@ impl Session {
         match conversation.known(&id, &message)? {
             Known::No => {}
             Known::Running(exchange) => {
-                self.outbox.push_now(bounds, ServerFrame::Accepted { id, duplicate: true });
+                self.outbox
+                    .push_now(bounds, ServerFrame::Accepted { id, duplicate: true });
                 return Ok(Taken::Running(exchange));
             }
             Known::Finished(exchange) => {
-                self.outbox.push_now(bounds, ServerFrame::Accepted { id, duplicate: true });
+                self.outbox
+                    .push_now(bounds, ServerFrame::Accepted { id, duplicate: true });
                 return Ok(Taken::Finished(exchange));
             }
         }
         if conversation.is_full(rules) {
             return Err(RequestError::new(
                 ErrorCode::SessionBusy,
-                format!("{} messages are waiting already; send the next one after an answer", rules.queue),
+                format!(
+                    "{} messages are waiting already; send the next one after an answer",
+                    rules.queue
+                ),
             )
             .retry_after_ms(1_000));
         }
-        let accepted_seq = self
-            .outbox
-            .push_now(bounds, ServerFrame::Accepted { id: id.clone(), duplicate: false });
+        let accepted_seq = self.outbox.push_now(
+            bounds,
+            ServerFrame::Accepted {
+                id: id.clone(),
+                duplicate: false,
+            },
+        );
         let exchange = Arc::new(Exchange {
             fingerprint: Fingerprint::of(&message),
             meta: Arc::new(std::mem::take(&mut message.meta)),
@@ -279,6 +288,11 @@ pub struct ReplyReader {
 }
 
 impl ReplyReader {
+    /// To learn of it when this reader is too slow.
+    pub fn patience(&self) -> Patience {
+        self.reader.patience()
+    }
+
     /// The next frame about message `id`; others are passed over.
     pub async fn next_of(&mut self, id: &str) -> Arc<super::Numbered> {
         loop {

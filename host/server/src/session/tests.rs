@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use segue_protocol::{ErrorCode, Incoming, ServerFrame};
+use segue_protocol::{ErrorCode, Incoming, RequestError, ServerFrame};
 use tokio::time::timeout;
 
 use super::*;
@@ -27,11 +27,20 @@ fn bounds(on_full: OnFull) -> Bounds {
 }
 
 fn status(text: &str) -> ServerFrame {
-    ServerFrame::Status { id: "m".into(), handler: "h".into(), text: text.into() }
+    ServerFrame::Status {
+        id: "m".into(),
+        handler: "h".into(),
+        text: text.into(),
+    }
 }
 
 fn chunk(content: &str) -> ServerFrame {
-    ServerFrame::Chunk { id: "m".into(), handler: "h".into(), content: content.into(), replayed: false }
+    ServerFrame::Chunk {
+        id: "m".into(),
+        handler: "h".into(),
+        content: content.into(),
+        replayed: false,
+    }
 }
 
 fn message(id: &str, content: &str) -> Incoming {
@@ -51,16 +60,21 @@ fn session() -> Arc<Session> {
 }
 
 fn done() -> End {
-    End::Done { parts: Vec::new().into(), ms: 1.0 }
+    End::Done {
+        parts: Vec::new().into(),
+        ms: 1.0,
+    }
 }
 
 fn kinds(reader: &mut Reader) -> Vec<(u64, &'static str)> {
-    std::iter::from_fn(|| reader.try_next()).map(|f| (f.seq, f.frame.kind())).collect()
+    std::iter::from_fn(|| reader.try_next())
+        .map(|f| (f.seq, f.frame.kind()))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn numbers_rise_by_one_and_can_be_read_again() {
-    let outbox = Arc::new(Outbox::new());
+    let outbox = Arc::new(Outbox::default());
     let bounds = bounds(OnFull::Close);
     for _ in 0..5 {
         outbox.push(&bounds, status("x")).await;
@@ -71,12 +85,15 @@ async fn numbers_rise_by_one_and_can_be_read_again() {
     drop(first);
     assert!(outbox.covers(1));
     let mut again = outbox.reader(1);
-    assert_eq!(kinds(&mut again).iter().map(|k| k.0).collect::<Vec<_>>(), [2, 3, 4, 5]);
+    assert_eq!(
+        kinds(&mut again).iter().map(|k| k.0).collect::<Vec<_>>(),
+        [2, 3, 4, 5]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_read_makes_room_and_then_is_truly_gone() {
-    let outbox = Arc::new(Outbox::new());
+    let outbox = Arc::new(Outbox::default());
     let bounds = bounds(OnFull::Close);
     let mut reader = outbox.reader(0);
     for n in 1..=20 {
@@ -89,7 +106,7 @@ async fn what_was_read_makes_room_and_then_is_truly_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn acknowledged_frames_are_let_go_but_never_unread_ones() {
-    let outbox = Arc::new(Outbox::new());
+    let outbox = Arc::new(Outbox::default());
     let bounds = bounds(OnFull::Close);
     for _ in 0..4 {
         outbox.push(&bounds, status("x")).await;
@@ -103,12 +120,15 @@ async fn acknowledged_frames_are_let_go_but_never_unread_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_reader_a_full_outbox_parks_the_sender_until_one_comes() {
-    let outbox = Arc::new(Outbox::new());
+    let outbox = Arc::new(Outbox::default());
     let bounds = bounds(OnFull::Close);
     for _ in 0..8 {
         outbox.push(&bounds, status("x")).await;
     }
-    let parked = { let outbox = outbox.clone(); tokio::spawn(async move { outbox.push(&bounds, status("ninth")).await }) };
+    let parked = {
+        let outbox = outbox.clone();
+        tokio::spawn(async move { outbox.push(&bounds, status("ninth")).await })
+    };
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(!parked.is_finished());
     let mut reader = outbox.reader(0);
@@ -120,7 +140,7 @@ async fn without_a_reader_a_full_outbox_parks_the_sender_until_one_comes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_is_told_to_close_and_nothing_is_lost() {
-    let outbox = Arc::new(Outbox::new());
+    let outbox = Arc::new(Outbox::default());
     let bounds = bounds(OnFull::Close);
     let reader = outbox.reader(0);
     let pusher = {
@@ -131,7 +151,9 @@ async fn a_slow_reader_is_told_to_close_and_nothing_is_lost() {
             }
         })
     };
-    timeout(Duration::from_secs(1), outbox.too_slow()).await.expect("told to close");
+    timeout(Duration::from_secs(1), reader.patience().lost())
+        .await
+        .expect("told to close");
     drop(reader);
     let mut reader = outbox.reader(0);
     for n in 1..=12 {
@@ -142,9 +164,48 @@ async fn a_slow_reader_is_told_to_close_and_nothing_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_readers_the_slow_one_loses_nothing_and_is_the_one_told() {
+    let outbox = Arc::new(Outbox::default());
+    let bounds = bounds(OnFull::Close);
+    let slow = outbox.reader(0);
+    let mut fast = outbox.reader(0);
+    let pusher = {
+        let outbox = outbox.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                outbox.push(&bounds, status("x")).await;
+            }
+        })
+    };
+    for n in 1..=8 {
+        assert_eq!(fast.next().await.seq, n);
+    }
+    assert!(
+        timeout(Duration::from_millis(50), fast.next()).await.is_err(),
+        "held up"
+    );
+    assert!(outbox.covers(0), "nothing was taken from under the slow one");
+    timeout(Duration::from_secs(1), slow.patience().lost())
+        .await
+        .expect("told to close");
+    for n in 9..=20 {
+        assert_eq!(fast.next().await.seq, n);
+    }
+    assert!(
+        timeout(Duration::from_secs(1), fast.patience().lost())
+            .await
+            .is_err()
+    );
+    pusher.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn dropping_policies_leave_a_gap_a_mark_and_a_truthful_cover() {
-    for (policy, kept) in [(OnFull::DropNewest, [1, 2, 3, 4, 5, 6, 7, 8]), (OnFull::DropOldest, [3, 4, 5, 6, 7, 8, 9, 10])] {
-        let outbox = Arc::new(Outbox::new());
+    for (policy, kept) in [
+        (OnFull::DropNewest, [1, 2, 3, 4, 5, 6, 7, 8]),
+        (OnFull::DropOldest, [3, 4, 5, 6, 7, 8, 9, 10]),
+    ] {
+        let outbox = Arc::new(Outbox::default());
         let bounds = bounds(policy);
         let mut dropped = 0;
         for _ in 0..10 {
@@ -152,7 +213,11 @@ async fn dropping_policies_leave_a_gap_a_mark_and_a_truthful_cover() {
         }
         assert_eq!((dropped, outbox.dropped_total()), (2, 2));
         let mut reader = outbox.reader(0);
-        assert_eq!(kinds(&mut reader).iter().map(|k| k.0).collect::<Vec<_>>(), kept, "{policy:?}");
+        assert_eq!(
+            kinds(&mut reader).iter().map(|k| k.0).collect::<Vec<_>>(),
+            kept,
+            "{policy:?}"
+        );
         assert!(!outbox.covers(0), "{policy:?}: recovered would be a lie");
         if policy == OnFull::DropNewest {
             outbox.push(&bounds, status("after")).await;
@@ -164,7 +229,7 @@ async fn dropping_policies_leave_a_gap_a_mark_and_a_truthful_cover() {
 
 #[tokio::test(start_paused = true)]
 async fn unread_chunks_are_joined_before_anything_waits() {
-    let outbox = Arc::new(Outbox::new());
+    let outbox = Arc::new(Outbox::default());
     let bounds = bounds(OnFull::Close);
     for n in 0..1000 {
         outbox.push(&bounds, chunk(&format!("{n} "))).await;
@@ -172,7 +237,9 @@ async fn unread_chunks_are_joined_before_anything_waits() {
     let mut reader = outbox.reader(0);
     let mut text = String::new();
     while let Some(frame) = reader.try_next() {
-        let ServerFrame::Chunk { content, .. } = &frame.frame else { panic!() };
+        let ServerFrame::Chunk { content, .. } = &frame.frame else {
+            panic!()
+        };
         text.push_str(content);
     }
     assert_eq!(text, (0..1000).map(|n| format!("{n} ")).collect::<String>());
@@ -182,7 +249,9 @@ async fn unread_chunks_are_joined_before_anything_waits() {
 async fn the_last_frame_of_a_message_finds_room_in_a_full_outbox() {
     let session = session();
     let bounds = bounds(OnFull::DropOldest);
-    let Taken::New(exchange) = session.take(message("a", "x"), &RULES, &bounds).unwrap() else { panic!() };
+    let Taken::New(exchange) = session.take(message("a", "x"), &RULES, &bounds).unwrap() else {
+        panic!()
+    };
     session.start_next(&RULES).unwrap();
     for _ in 0..30 {
         session.outbox.push(&bounds, status("x")).await;
@@ -199,7 +268,9 @@ async fn the_last_frame_of_a_message_finds_room_in_a_full_outbox() {
 async fn messages_start_in_order_and_the_queue_is_bounded() {
     let session = session();
     let bounds = bounds(OnFull::Close);
-    let Taken::New(a) = session.take(message("a", "1"), &RULES, &bounds).unwrap() else { panic!() };
+    let Taken::New(a) = session.take(message("a", "1"), &RULES, &bounds).unwrap() else {
+        panic!()
+    };
     assert_eq!(session.start_next(&RULES).unwrap().id, a.id);
     session.take(message("b", "2"), &RULES, &bounds).unwrap();
     session.take(message("c", "3"), &RULES, &bounds).unwrap();
@@ -214,8 +285,13 @@ async fn messages_start_in_order_and_the_queue_is_bounded() {
 async fn an_id_attaches_replays_or_conflicts() {
     let session = session();
     let bounds = bounds(OnFull::Close);
-    let Taken::New(a) = session.take(message("a", "1"), &RULES, &bounds).unwrap() else { panic!() };
-    assert!(matches!(session.take(message("a", "1"), &RULES, &bounds), Ok(Taken::Running(_))));
+    let Taken::New(a) = session.take(message("a", "1"), &RULES, &bounds).unwrap() else {
+        panic!()
+    };
+    assert!(matches!(
+        session.take(message("a", "1"), &RULES, &bounds),
+        Ok(Taken::Running(_))
+    ));
     let other = session.take(message("a", "other"), &RULES, &bounds).unwrap_err();
     assert_eq!(other.code, ErrorCode::IdConflict);
     session.start_next(&RULES).unwrap();
@@ -227,26 +303,57 @@ async fn an_id_attaches_replays_or_conflicts() {
         error: None,
     });
     session.end(&a, done(), &RULES, &bounds);
-    let Taken::Finished(again) = session.take(message("a", "1"), &RULES, &bounds).unwrap() else { panic!() };
+    let Taken::Finished(again) = session.take(message("a", "1"), &RULES, &bounds).unwrap() else {
+        panic!()
+    };
     let replay = again.replay();
-    assert_eq!(replay.iter().map(ServerFrame::kind).collect::<Vec<_>>(), ["chunk", "done"]);
+    assert_eq!(
+        replay.iter().map(ServerFrame::kind).collect::<Vec<_>>(),
+        ["chunk", "done"]
+    );
+}
+
+#[tokio::test]
+async fn an_id_asks_again_after_a_failure_that_may_pass() {
+    for (code, again) in [(ErrorCode::Overloaded, true), (ErrorCode::HandlerTrapped, false)] {
+        let session = session();
+        let bounds = bounds(OnFull::Close);
+        let Taken::New(a) = session.take(message("a", "1"), &RULES, &bounds).unwrap() else {
+            panic!()
+        };
+        session.start_next(&RULES).unwrap();
+        session.end(&a, End::Failed(RequestError::new(code, "no")), &RULES, &bounds);
+        let taken = session.take(message("a", "1"), &RULES, &bounds).unwrap();
+        assert_eq!(matches!(taken, Taken::New(_)), again, "{code:?}");
+        assert_eq!(session.message_count(), 1);
+    }
 }
 
 #[tokio::test]
 async fn a_cancel_ends_a_message_in_exactly_one_final_frame() {
     let session = session();
     let bounds = bounds(OnFull::Close);
-    let Taken::New(a) = session.take(message("a", "1"), &RULES, &bounds).unwrap() else { panic!() };
+    let Taken::New(a) = session.take(message("a", "1"), &RULES, &bounds).unwrap() else {
+        panic!()
+    };
     session.start_next(&RULES).unwrap();
     session.take(message("b", "2"), &RULES, &bounds).unwrap();
-    assert!(session.cancel("b", &RULES, &bounds), "one that waits ends at once");
+    assert!(
+        session.cancel("b", &RULES, &bounds),
+        "one that waits ends at once"
+    );
     assert!(session.cancel("a", &RULES, &bounds));
     assert!(a.cancel.is_cancelled());
     session.end(&a, done(), &RULES, &bounds);
-    assert!(session.cancel("a", &RULES, &bounds), "one that is over stays as it is");
+    assert!(
+        session.cancel("a", &RULES, &bounds),
+        "one that is over stays as it is"
+    );
     assert!(!session.cancel("never", &RULES, &bounds));
     let mut reader = session.outbox.reader(0);
-    let finals = std::iter::from_fn(|| reader.try_next()).filter(|f| f.frame.is_final()).count();
+    let finals = std::iter::from_fn(|| reader.try_next())
+        .filter(|f| f.frame.is_final())
+        .count();
     assert_eq!(finals, 2);
     assert!(session.is_idle());
 }
@@ -257,14 +364,21 @@ async fn what_is_remembered_is_bounded_and_the_latest_stays() {
     let bounds = bounds(OnFull::DropOldest);
     for n in 0..10 {
         let id = format!("m{n}");
-        let Taken::New(exchange) = session.take(message(&id, "x"), &RULES, &bounds).unwrap() else { panic!() };
+        let Taken::New(exchange) = session.take(message(&id, "x"), &RULES, &bounds).unwrap() else {
+            panic!()
+        };
         session.start_next(&RULES).unwrap();
         session.end(&exchange, done(), &RULES, &bounds);
     }
     let kept: Vec<_> = session.exchanges().iter().map(|e| e.id.to_string()).collect();
     assert_eq!(kept, ["m7", "m8", "m9"]);
-    let small = Rules { history_bytes: 1, ..RULES };
-    let Taken::New(last) = session.take(message("last", "x"), &small, &bounds).unwrap() else { panic!() };
+    let small = Rules {
+        history_bytes: 1,
+        ..RULES
+    };
+    let Taken::New(last) = session.take(message("last", "x"), &small, &bounds).unwrap() else {
+        panic!()
+    };
     session.start_next(&small).unwrap();
     session.end(&last, done(), &small, &bounds);
     assert_eq!(session.message_count(), 1);

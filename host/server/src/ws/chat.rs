@@ -132,9 +132,20 @@ async fn first_frame(app: &App, stream: &mut Stream, pulse: &Pulse) -> (Option<R
         return (None, None);
     };
     if let Received::Text(text) = &received
-        && let Ok(ClientFrame::Resume { session, epoch, after }) = ClientFrame::parse(text)
+        && let Ok(ClientFrame::Resume {
+            session,
+            epoch,
+            after,
+        }) = ClientFrame::parse(text)
     {
-        return (Some(Resume { session, epoch, after }), None);
+        return (
+            Some(Resume {
+                session,
+                epoch,
+                after,
+            }),
+            None,
+        );
     }
     (None, Some(received))
 }
@@ -251,7 +262,10 @@ async fn read(
         let text = match received {
             Received::Text(text) => text,
             Received::Binary(_) => {
-                let error = RequestError::new(ErrorCode::InvalidFrame, "/chat speaks JSON in text frames, not binary");
+                let error = RequestError::new(
+                    ErrorCode::InvalidFrame,
+                    "/chat speaks JSON in text frames, not binary",
+                );
                 refuse(app, session, notices, FrameError { id: None, error }).await;
                 bad_frames += 1;
                 if bad_frames >= MAX_BAD_FRAMES {
@@ -262,8 +276,16 @@ async fn read(
             Received::Over(code) => return Exit::Peer(code),
         };
         match ClientFrame::parse(&text) {
-            Ok(ClientFrame::Resume { session, epoch, after }) if unused => {
-                return Exit::Switch(Resume { session, epoch, after });
+            Ok(ClientFrame::Resume {
+                session,
+                epoch,
+                after,
+            }) if unused => {
+                return Exit::Switch(Resume {
+                    session,
+                    epoch,
+                    after,
+                });
             }
             Ok(frame) => {
                 bad_frames = 0;
@@ -305,7 +327,10 @@ async fn on_frame(app: &Arc<App>, session: &Arc<Session>, notices: &Notices, fra
         ClientFrame::Ack { seq } => return session.outbox.ack(seq),
         ClientFrame::Auth { .. } => FrameError {
             id: None,
-            error: RequestError::new(ErrorCode::InvalidFrame, "this host runs without authentication; send no token"),
+            error: RequestError::new(
+                ErrorCode::InvalidFrame,
+                "this host runs without authentication; send no token",
+            ),
         },
         ClientFrame::Resume { .. } => FrameError {
             id: None,
@@ -345,7 +370,8 @@ async fn write(
     mut reader: Reader,
 ) -> Exit {
     let session = &attachment.session;
-    let too_slow = session.outbox.too_slow();
+    let patience = reader.patience();
+    let too_slow = patience.lost();
     let draining = async {
         app.drain.reached(Phase::Draining).await;
         session.idle().await;
@@ -353,7 +379,10 @@ async fn write(
     let mut signal = attachment.signal.clone();
     let told = async {
         // The sender is gone only after a newer socket has replaced it.
-        signal.wait_for(|signal| *signal != Signal::None).await.map_or(Signal::TakenOver, |s| *s)
+        signal
+            .wait_for(|signal| *signal != Signal::None)
+            .await
+            .map_or(Signal::TakenOver, |s| *s)
     };
     tokio::pin!(too_slow, draining, told);
     let mut pinged = None;

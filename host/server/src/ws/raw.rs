@@ -38,7 +38,12 @@ enum Exit {
 
 /// Opens a socket to `handler`. The router calls it for the paths that
 /// `[[endpoint]]` names.
-pub async fn upgrade(app: Arc<App>, handler: String, traceparent: Option<String>, upgrade: WebSocketUpgrade) -> Response {
+pub async fn upgrade(
+    app: Arc<App>,
+    handler: String,
+    traceparent: Option<String>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     if let Err(error) = app.drain.check() {
         return respond::error(&error);
     }
@@ -53,17 +58,30 @@ async fn serve(app: Arc<App>, handler: String, traceparent: Option<String>, sock
     let _open = Held::new(&app.metrics.connections);
     let (mut sink, mut stream) = socket.split();
     let snapshot = app.snapshot();
-    let pulse = Pulse::new(snapshot.config.server.ping_interval, snapshot.config.server.ping_timeout);
+    let pulse = Pulse::new(
+        snapshot.config.server.ping_interval,
+        snapshot.config.server.ping_timeout,
+    );
     drop(snapshot);
 
-    let exit = converse(&app, &handler, traceparent.as_deref(), &mut sink, &mut stream, &pulse).await;
+    let exit = converse(
+        &app,
+        &handler,
+        traceparent.as_deref(),
+        &mut sink,
+        &mut stream,
+        &pulse,
+    )
+    .await;
     match exit {
         Exit::Peer(None) => socket::answer_close(sink, stream).await,
         Exit::Peer(Some(code)) => socket::close(sink, stream, code, "protocol error").await,
         Exit::Host(code) => socket::close_with(sink, stream, code).await,
         Exit::Failed(error) => {
             let reason = error.to_string();
-            let reason = reason.get(..reason.floor_char_boundary(MAX_REASON_BYTES)).unwrap_or_default();
+            let reason = reason
+                .get(..reason.floor_char_boundary(MAX_REASON_BYTES))
+                .unwrap_or_default();
             socket::close(sink, stream, CloseCode::HandlerFailed.code(), reason).await;
         }
     }
@@ -129,8 +147,12 @@ async fn answer(
     app.metrics.message_received(MTYPE);
     let started = std::time::Instant::now();
     let Some(target) = app.target(handler) else {
-        let error = RequestError::new(ErrorCode::HandlerUnavailable, format!("the handler {handler} is not loaded"));
-        app.metrics.message_ended(MTYPE, error.code.as_str(), started.elapsed());
+        let error = RequestError::new(
+            ErrorCode::HandlerUnavailable,
+            format!("the handler {handler} is not loaded"),
+        );
+        app.metrics
+            .message_ended(MTYPE, error.code.as_str(), started.elapsed());
         return Err(Exit::Failed(error));
     };
     let mut call = target.call(&app.runtime, spec(app, payload, trace));
@@ -139,10 +161,18 @@ async fn answer(
     let gave_up = relay(app, &mut call, sink, stream, pulse, &mut ahead, &mut gone).await;
     call.close_replies();
     let outcome = call.finish().await;
-    let error = outcome.result.as_ref().err().map(|error| errors::of_call(handler, error));
+    let error = outcome
+        .result
+        .as_ref()
+        .err()
+        .map(|error| errors::of_call(handler, error));
     let code = error.as_ref().map_or("ok", |error| error.code.as_str());
     app.metrics.message_ended(MTYPE, code, started.elapsed());
-    if let Some(error) = outcome.result.err().filter(|e| !matches!(e, CallError::ClientGone)) {
+    if let Some(error) = outcome
+        .result
+        .err()
+        .filter(|e| !matches!(e, CallError::ClientGone))
+    {
         tracing::warn!(handler, version = target.version().as_deref(), code, %error, "handler failed");
     }
     if let Some(exit) = gave_up {

@@ -97,31 +97,48 @@ impl Pulse {
     }
 
     fn last_heard(&self) -> Instant {
-        *self.last_heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self
+            .last_heard
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Something came from the other end.
     pub fn heard(&self) {
-        *self.last_heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+        *self
+            .last_heard
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
     }
 
     /// Waits until a ping is due, or until the one at `pinged` is overdue.
     /// Cancel-safe.
     pub async fn beat(&self, pinged: Option<Instant>) -> Beat {
-        if let Some(at) = pinged
-            && self.last_heard() < at
-        {
-            tokio::time::sleep_until(at + self.timeout).await;
-            if self.last_heard() < at {
-                return Beat::Lost;
-            }
-        }
         loop {
             let heard = self.last_heard();
-            let due = pinged.map_or(heard, |at| at.max(heard)) + self.interval;
-            tokio::time::sleep_until(due).await;
-            if self.last_heard() == heard {
-                return Beat::Ping;
+            match pinged.filter(|at| heard < *at) {
+                Some(at) => {
+                    // Nobody wakes this up when an answer comes: look when the
+                    // next ping would be due, and again when time is up.
+                    let overdue = at + self.timeout;
+                    let next = at + self.interval;
+                    if Instant::now() >= overdue {
+                        return Beat::Lost;
+                    }
+                    let look = if Instant::now() < next {
+                        next.min(overdue)
+                    } else {
+                        overdue
+                    };
+                    tokio::time::sleep_until(look).await;
+                }
+                None => {
+                    let due = heard + self.interval;
+                    if Instant::now() >= due {
+                        return Beat::Ping;
+                    }
+                    tokio::time::sleep_until(due).await;
+                }
             }
         }
     }

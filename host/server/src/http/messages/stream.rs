@@ -20,7 +20,7 @@ use segue_protocol::ServerFrame;
 use tokio::sync::mpsc;
 
 use super::LastEvent;
-use crate::session::{Exchange, ReplyReader, Session, Taken};
+use crate::session::{Exchange, Patience, ReplyReader, Session, Taken};
 use crate::state::App;
 
 /// Events that the client may be behind the task.
@@ -107,6 +107,7 @@ struct Pump {
 
 impl Pump {
     async fn read(self, mut reader: ReplyReader, mut after: u64) {
+        let patience = reader.patience();
         let mut ended = false;
         loop {
             let frame = tokio::select! {
@@ -129,7 +130,7 @@ impl Pump {
             }
             after = frame.seq;
             let event = self.event(&frame.frame, frame.encode(), Some(frame.seq));
-            if !self.send(event).await || frame.frame.is_final() {
+            if !self.send(event, Some(&patience)).await || frame.frame.is_final() {
                 return;
             }
         }
@@ -147,7 +148,10 @@ impl Pump {
         }
         drop(reader);
         for frame in self.exchange.replay() {
-            if !self.send(self.event(&frame, frame.encode(None, 0), None)).await {
+            if !self
+                .send(self.event(&frame, frame.encode(None, 0), None), None)
+                .await
+            {
                 return;
             }
         }
@@ -162,7 +166,8 @@ impl Pump {
             record.end.as_ref().map(|end| self.exchange.last_frame(end, true))
         };
         if let Some(frame) = last {
-            self.send(self.event(&frame, frame.encode(None, 0), None)).await;
+            self.send(self.event(&frame, frame.encode(None, 0), None), None)
+                .await;
         }
     }
 
@@ -175,11 +180,17 @@ impl Pump {
     }
 
     /// `false` when the client has left or is too slow.
-    async fn send(&self, event: Event) -> bool {
+    async fn send(&self, event: Event, patience: Option<&Patience>) -> bool {
+        let too_slow = async {
+            match patience {
+                Some(patience) => patience.lost().await,
+                None => std::future::pending().await,
+            }
+        };
         let sent = tokio::select! {
             biased;
             sent = self.events.send(event) => sent.is_ok(),
-            () = self.session.outbox.too_slow() => false,
+            () = too_slow => false,
         };
         if sent {
             self.app.metrics.frames_sent.inc();
