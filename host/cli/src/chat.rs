@@ -44,7 +44,7 @@ use state::{Conversation, MAX_WAITING};
 /// Acknowledges when so long nothing came.
 const ACK_IDLE: Duration = Duration::from_millis(300);
 /// A host that speaks Segue greets at once.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without a person to decide, a lost connection is given up after this.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A connection this old was a good one: the next wait is short again.
