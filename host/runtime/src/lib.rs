@@ -47,10 +47,9 @@ pub use runtime::Runtime;
 pub use settings::{Limits, Settings, StartError};
 pub use sidecar::Sidecar;
 pub use spec::{
-    CallError, CallSpec, Context, EndpointKind, HandlerError, Outcome, Part, Payload, Reply,
-    Request, Scope, Usage,
+    CallError, CallSpec, Context, EndpointKind, HandlerError, Outcome, Part, Payload, Reply, Request, Scope,
+    Usage,
 };
 pub use status::{
-    LoadFailure, PluginEvent, PluginState, PluginStats, PluginStatus, Stats, VersionState,
-    VersionStatus,
+    LoadFailure, PluginEvent, PluginState, PluginStats, PluginStatus, Stats, VersionState, VersionStatus,
 };
