@@ -43,6 +43,9 @@ enum PluginsCommand {
 /// Asks the admin listener that the config names, with the token that the
 /// config names or that the host keeps in its state folder. Run it as the user
 /// that runs the host, since nobody else may read that token.
+///
+/// A version is the digest of the file together with its settings, grants and
+/// limits, so it is not the digest that `segue inspect` shows of the file alone.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

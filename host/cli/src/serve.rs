@@ -65,6 +65,7 @@ async fn serve(config: Config, options: HostOptions) -> anyhow::Result<()> {
     log_config(&config);
     let host = Host::start(config.clone(), options).await?;
     say_started(&config, &host);
+    warn_of_missing(&config);
     signals.follow(&host).await;
     Ok(())
 }
@@ -87,6 +88,16 @@ fn say_started(config: &Config, host: &Host) {
             env!("CARGO_PKG_VERSION"),
             config.plugins.dir.display(),
         )),
+    }
+}
+
+/// No fault, since files come and go, but what a person forgets first.
+fn warn_of_missing(config: &Config) {
+    for handler in config.handlers().into_keys() {
+        let file = config.plugins.dir.join(format!("{handler}.wasm"));
+        if !file.exists() {
+            tracing::warn!("nothing answers for {handler} until there is {}", file.display());
+        }
     }
 }
 

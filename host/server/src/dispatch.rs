@@ -32,6 +32,8 @@ pub async fn accept(
     app.drain.check()?;
     snapshot.routes.find(&message)?;
     session.outbox.room(&snapshot.bounds).await;
+    // The wait may have been long.
+    app.drain.check()?;
     let taken = session.take(message, &snapshot.rules, &snapshot.bounds)?;
     if matches!(taken, Taken::New(_)) {
         start_waiting(app, session);
@@ -43,7 +45,11 @@ pub async fn accept(
 pub async fn replay(app: &App, session: &Session, exchange: &Exchange) {
     let snapshot = app.snapshot();
     for frame in exchange.replay() {
-        session.outbox.push(&snapshot.bounds, frame).await;
+        if frame.is_final() {
+            session.outbox.push_last(&snapshot.bounds, frame).await;
+        } else {
+            session.outbox.push(&snapshot.bounds, frame).await;
+        }
     }
 }
 
@@ -85,12 +91,13 @@ async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trac
     };
     let label = turn.snapshot.routes.label(&exchange.message.mtype);
     app.metrics.message_ended(label, outcome, started.elapsed());
-    tracing::info!(
-        mtype = label,
-        outcome,
-        ms = started.elapsed().as_secs_f64() * 1e3,
-        "message ended"
-    );
+    let ms = started.elapsed().as_secs_f64() * 1e3;
+    match &end {
+        End::Failed(error) if error.code != ErrorCode::Cancelled => {
+            tracing::warn!(mtype = label, outcome, ms, %error, "message failed");
+        }
+        _ => tracing::info!(mtype = label, outcome, ms, "message ended"),
+    }
     session.end(&exchange, end, &turn.snapshot.rules, &turn.snapshot.bounds);
 
     start_waiting(&app, &session);
@@ -109,7 +116,7 @@ async fn answer(turn: &Turn<'_>, started: Instant) -> End {
             let parts = route.handlers.iter().map(async |handler| {
                 let ended = turn.part(handler, deadline, Vec::new()).await;
                 if several {
-                    turn.report_failure(&ended).await;
+                    turn.report_failure(&ended);
                 }
                 ended
             });
@@ -121,7 +128,7 @@ async fn answer(turn: &Turn<'_>, started: Instant) -> End {
                 let previous = ended.iter().map(|e| turn.as_previous(e)).collect();
                 let part = turn.part(handler, deadline, previous).await;
                 if several {
-                    turn.report_failure(&part).await;
+                    turn.report_failure(&part);
                 }
                 let cancelled = part.is_cancelled();
                 ended.push(part);
@@ -135,11 +142,12 @@ async fn answer(turn: &Turn<'_>, started: Instant) -> End {
             let mut ended: Vec<Ended> = Vec::new();
             for handler in &route.handlers {
                 if let Some(failed) = ended.last() {
-                    turn.report_failure(failed).await;
-                    turn.restart(failed).await;
+                    turn.report_failure(failed);
+                    turn.restart(failed);
                 }
                 let part = turn.part(handler, deadline, Vec::new()).await;
-                let last_word = part.error.is_none() || part.is_cancelled();
+                // Cancelled by the client, or cut off by the host.
+                let last_word = part.error.is_none() || turn.exchange.cancel.is_cancelled();
                 ended.push(part);
                 if last_word {
                     break;
@@ -176,3 +184,6 @@ fn conclude(ended: Vec<Ended>, started: Instant) -> End {
 fn cancelled_error() -> RequestError {
     RequestError::new(ErrorCode::Cancelled, "cancelled")
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,7 @@ impl Turn<'_> {
         };
         let mut call = target.call(&self.app.runtime, self.spec(allowed, previous));
         let give_up = tokio::time::Instant::now() + allowed + GRACE;
+        let mut cut = None;
         while let Some(reply) = call.next().await {
             let Some(frame) = self.record(index, &handler, reply) else {
                 continue;
@@ -97,12 +98,25 @@ impl Turn<'_> {
                 dropped = self.session.outbox.push(&self.snapshot.bounds, frame) => {
                     self.app.metrics.frames_dropped.inc_by(dropped);
                 }
-                () = self.exchange.cancel.cancelled() => break,
-                () = tokio::time::sleep_until(give_up) => break,
+                () = self.exchange.cancel.cancelled() => {
+                    cut = Some(CallError::Cancelled);
+                    break;
+                }
+                () = tokio::time::sleep_until(give_up) => {
+                    cut = Some(CallError::DeadlineExceeded { deadline: allowed });
+                    break;
+                }
             }
         }
         call.close_replies();
-        let outcome = call.finish().await;
+        let mut outcome = call.finish().await;
+        // The handler may have returned well before; but what it said last was
+        // not passed on, so this is no answer.
+        if let Some(error) = cut
+            && outcome.result.is_ok()
+        {
+            outcome.result = Err(error);
+        }
 
         ended.usage = Usage {
             chunks: outcome.usage.chunks,
@@ -171,33 +185,27 @@ impl Turn<'_> {
         }
     }
 
-    /// The text for the client; the log gets its own.
+    /// The text for the client. The runtime has logged what happened inside.
     fn explain(&self, ended: &Ended, error: &CallError) -> RequestError {
-        if matches!(error, CallError::Cancelled) && self.app.drain.is_draining() {
+        // A client's own cancel stays one while the host drains: told to resend,
+        // it would ask again for what it no longer wants.
+        let by_host = self.app.cut.is_cancelled() && !self.session.is_erased();
+        if matches!(error, CallError::Cancelled) && by_host {
             return RequestError::new(
                 ErrorCode::Draining,
                 "the host is shutting down; connect again and resend",
             )
             .retry_after_ms(crate::drain::reconnect_in_ms());
         }
-        let shown = errors::of_call(&ended.handler, error);
-        if !matches!(error, CallError::Cancelled) {
-            tracing::warn!(
-                handler = &*ended.handler,
-                version = ended.version.as_deref(),
-                code = shown.code.as_str(),
-                %error,
-                "handler failed"
-            );
-        }
-        shown
+        errors::of_call(&ended.handler, error)
     }
 
     /// Tells the client that one of several handlers failed.
-    pub async fn report_failure(&self, ended: &Ended) {
+    pub fn report_failure(&self, ended: &Ended) {
         let Some(error) = ended.error.clone().filter(|_| !ended.is_cancelled()) else {
             return;
         };
+        tracing::warn!(handler = &*ended.handler, code = error.code.as_str(), %error, "one of several handlers failed");
         let frame = ServerFrame::Error {
             id: self.exchange.id.clone(),
             handler: Some(ended.handler.clone()),
@@ -205,11 +213,11 @@ impl Turn<'_> {
             last: false,
             replayed: false,
         };
-        self.push(frame).await;
+        self.push(frame);
     }
 
     /// Takes back what a failed handler has said, before another one answers.
-    pub async fn restart(&self, failed: &Ended) {
+    pub fn restart(&self, failed: &Ended) {
         let said_something = {
             let mut record = self.exchange.record();
             record.parts.get_mut(failed.index).is_some_and(|part| {
@@ -223,18 +231,14 @@ impl Turn<'_> {
             self.push(ServerFrame::Restart {
                 id: self.exchange.id.clone(),
                 handler: failed.handler.clone(),
-            })
-            .await;
+            });
         }
     }
 
-    async fn push(&self, frame: ServerFrame) {
-        tokio::select! {
-            dropped = self.session.outbox.push(&self.snapshot.bounds, frame) => {
-                self.app.metrics.frames_dropped.inc_by(dropped);
-            }
-            () = self.exchange.cancel.cancelled() => {}
-        }
+    /// Numbers a frame of which a handler has at most one. It never waits: no
+    /// deadline runs here, and a client that has left may never come back.
+    fn push(&self, frame: ServerFrame) {
+        self.session.outbox.push_now(&self.snapshot.bounds, frame);
     }
 
     /// What the next handler of a sequence reads.

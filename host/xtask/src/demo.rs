@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -116,11 +116,21 @@ fn renew(new: &[u8], file: &Path, last: &Path) -> Result<()> {
 
 fn tell(paths: &Paths, folder: &Path, port: u16) {
     let chat = folder.join("plugins").join("chat.wasm");
-    let now = match (fs::read(&chat), fs::read(folder.join(".last").join("chat.wasm"))) {
-        (Ok(chat), Ok(echo)) if chat == echo => "is the echo plugin: it answers with your own words",
-        _ => "is as you left it",
-    };
     let plugins = paths.target.join("plugins");
+    let is = |file: PathBuf| matches!((fs::read(&chat), fs::read(file)), (Ok(a), Ok(b)) if a == b);
+    let [echo, eliza] = [
+        ("echo", "with your own words"),
+        ("eliza", "with Eliza's questions"),
+    ];
+    // The one to swap in is the one that is not there yet.
+    let (now, next, back) = if is(plugins.join("eliza.wasm")) {
+        ("is the eliza plugin, as you left it", echo, eliza)
+    } else if is(plugins.join("echo.wasm")) {
+        ("is the echo plugin: it answers with your own words", eliza, echo)
+    } else {
+        ("is as you left it", eliza, echo)
+    };
+    let ((next, answers), (back, _)) = (next, back);
     let config = folder.join("segue.toml");
     let segue = paths.segue();
     let (chat, plugins) = (paths.shown(&chat), paths.shown(&plugins));
@@ -145,11 +155,11 @@ Segue is ready.
 {chat} {now}.
 Swap it while you chat, in another terminal:
 
-  cp {plugins}/eliza.wasm {chat}
+  cp {plugins}/{next}.wasm {chat}
 
-The next message is answered by Eliza, on the same socket. Back again:
+The next message is answered {answers}, on the same socket. Back again:
 
-  cp {plugins}/echo.wasm {chat}
+  cp {plugins}/{back}.wasm {chat}
 
   plugins    {segue} plugins ls --config {config}{admin}
   stop       Ctrl-C

@@ -133,7 +133,10 @@ impl Screen {
 
     fn failed(&mut self, failure: &Failure) {
         self.end_line();
-        let mut words = format!("{} ({})", failure.message, failure.code);
+        let mut words = failure.message.clone();
+        if failure.code != failure.message {
+            words.push_str(&format!(" ({})", failure.code));
+        }
         match (failure.retryable, failure.retry_after) {
             (true, Some(wait)) => words.push_str(&format!("; it may work in {:.1} s", wait.as_secs_f64())),
             (true, None) => words.push_str("; it may work later"),

@@ -66,13 +66,10 @@ pub(crate) async fn send(
 ) -> Result<Response, Failure> {
     let request = Request::read(&headers, &body)?;
     let (session, opened) = request.session(&app)?;
-    // Before the message, so that no frame about it is missed.
-    let reader = session.read_reply(session.outbox.last_seq());
     let id = request.message.id.clone();
     let taken = match dispatch::accept(&app, &session, request.message).await {
         Ok(taken) => taken,
         Err(error) => {
-            drop(reader);
             if opened {
                 app.sessions.erase(&session.id);
             }
@@ -85,9 +82,9 @@ pub(crate) async fn send(
     };
     let mut response = if request.as_object {
         let (Taken::New(exchange) | Taken::Running(exchange) | Taken::Finished(exchange)) = taken;
-        object::answer(&session, &exchange, reader).await
+        object::answer(&session, &exchange).await
     } else {
-        stream::answer(&app, &session, taken, reader, request.last_event.as_ref())
+        stream::answer(&app, &session, taken, request.last_event.as_ref())
     };
     if let Ok(name) = HeaderValue::from_str(&session.id) {
         response.headers_mut().insert(SESSION, name);

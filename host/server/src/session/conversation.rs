@@ -131,11 +131,11 @@ impl Conversation {
     fn keep(&mut self, exchange: &Exchange, rules: &Rules) {
         self.finished_bytes += exchange.weight();
         let now = SystemTime::now();
-        while let Some(oldest) = self.order.front() {
-            // What still runs is not over, and the one that just ended stays.
-            if !oldest.is_finished() || oldest.id == exchange.id {
-                break;
-            }
+        // What still runs is not over, and the one that just ended stays.
+        let over = |kept: &Arc<Exchange>| kept.is_finished() && kept.id != exchange.id;
+        while let Some(at) = self.order.iter().position(over)
+            && let Some(oldest) = self.order.get(at)
+        {
             let aged = now
                 .duration_since(oldest.taken_at)
                 .is_ok_and(|age| age > rules.id_window);
@@ -145,7 +145,7 @@ impl Conversation {
             self.finished_bytes = self.finished_bytes.saturating_sub(oldest.weight());
             let id = oldest.id.clone();
             self.by_id.remove(&id);
-            self.order.pop_front();
+            self.order.remove(at);
         }
     }
 }

@@ -5,7 +5,8 @@
 //! 1. Numbers rise by one with each frame and are never given twice. A frame
 //!    that is dropped keeps its number, so that the client sees the gap.
 //! 2. A frame that ends a message is never dropped and never waits. There is at
-//!    most one for each message that the session took, so these stay bounded.
+//!    most one for each message that the session took, and [`Outbox::room`] holds
+//!    new messages back while these are not read, so they stay bounded.
 //! 3. Frames stay after they were read, as many as fit, so that a client that
 //!    lost its socket can read them again: [`Outbox::covers`] tells truly
 //!    whether everything after a number is still here.
@@ -102,11 +103,19 @@ impl Outbox {
     }
 
     /// Appends without waiting. For frames that answer a message with its end,
-    /// and for those whose sender has waited for [`Outbox::room`].
+    /// for those whose sender has waited for [`Outbox::room`], and for the few of
+    /// a message that are bounded by themselves.
     pub fn push_now(&self, bounds: &Bounds, frame: ServerFrame) -> u64 {
         let seq = self.lock().append(bounds, frame);
         self.appended.notify_waiters();
         seq
+    }
+
+    /// Appends an answer's last frame that is not a message's own: a refusal or a
+    /// replay. These are as many as the client asks for, so it has to read them.
+    pub async fn push_last(&self, bounds: &Bounds, frame: ServerFrame) {
+        self.room(bounds).await;
+        self.push_now(bounds, frame);
     }
 
     /// Appends when there is room. Returns how many frames this cost under a
@@ -136,6 +145,8 @@ impl Outbox {
             // Whoever is told no longer counts, so this ends with the readers.
             self.lock().give_up_on_the_slowest();
             self.told.notify_waiters();
+            // Whoever waits for room no longer waits for that reader.
+            self.read.notify_waiters();
             patience = None;
         }
     }
@@ -156,13 +167,22 @@ impl Outbox {
     }
 
     /// Waits until a frame would be taken without waiting, as long as somebody
-    /// reads.
+    /// reads. Under a dropping policy handlers may keep the outbox full, so what
+    /// is never dropped may fill it once more before anybody waits.
     pub async fn room(&self, bounds: &Bounds) {
+        let limit = match bounds.on_full {
+            OnFull::Close => *bounds,
+            OnFull::DropNewest | OnFull::DropOldest => Bounds {
+                frames: bounds.frames.saturating_mul(2),
+                bytes: bounds.bytes.saturating_mul(2),
+                ..*bounds
+            },
+        };
         loop {
             let read = self.read.notified();
             tokio::pin!(read);
             read.as_mut().enable();
-            if bounds.on_full != OnFull::Close || !self.is_full_for_a_reader(bounds) {
+            if !self.is_full_for_a_reader(&limit) {
                 return;
             }
             read.await;
@@ -414,6 +434,11 @@ impl Patience {
 }
 
 impl Reader {
+    /// Everything up to here was given.
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
     /// The next frame; waits for it. Cancel-safe.
     pub async fn next(&mut self) -> Arc<Numbered> {
         loop {

@@ -64,6 +64,7 @@ impl Sessions {
         if all.len() >= max_sessions {
             let longest = all
                 .values()
+                .filter(|s| is_nobodys(s))
                 .filter_map(|s| Some((s.deserted_since()?, s.id.clone())))
                 .min_by_key(|(since, _)| *since);
             let (_, id) = longest.ok_or(SessionLimit)?;
@@ -133,6 +134,9 @@ impl Sessions {
     fn forget_deserted(&self, ttl: Duration) {
         let now = Instant::now();
         self.all().retain(|_, s| {
+            if !is_nobodys(s) {
+                return true;
+            }
             s.deserted_since()
                 .is_none_or(|since| now.duration_since(since) < ttl)
         });
@@ -147,6 +151,12 @@ impl Sessions {
             self.forget_deserted(ttl());
         }
     }
+}
+
+/// Whether nobody but the registry holds it, whose lock the caller has. Who has
+/// just found a session, and not yet said so to it, must not lose it.
+fn is_nobodys(session: &Arc<Session>) -> bool {
+    Arc::strong_count(session) == 1
 }
 
 impl Session {

@@ -98,6 +98,11 @@ impl Session {
         }
         presence.generation += 1;
         presence.last_seen = Instant::now();
+        // It may have been erased since it was found; `erase` tells only those
+        // who came before it.
+        if let Some(socket) = presence.socket.as_ref().filter(|_| self.is_erased()) {
+            socket.send_replace(Signal::Erased);
+        }
         Attachment {
             session: self.clone(),
             signal,
@@ -261,6 +266,10 @@ impl Session {
         }
     }
 
+    pub fn is_erased(&self) -> bool {
+        self.erased.is_cancelled()
+    }
+
     /// Ends everything: running messages are cancelled, the socket is closed.
     pub(super) fn erase(&self) {
         self.erased.cancel();
@@ -293,12 +302,23 @@ impl ReplyReader {
         self.reader.patience()
     }
 
-    /// The next frame about message `id`; others are passed over.
-    pub async fn next_of(&mut self, id: &str) -> Arc<super::Numbered> {
+    /// Everything up to here, about whichever message, has been read.
+    pub fn cursor(&self) -> u64 {
+        self.reader.cursor()
+    }
+
+    /// The next frame about message `id`; others are passed over. `None` when
+    /// something was let go of before its turn. What a policy drops is marked in
+    /// the frame after it, and no such gap.
+    pub async fn next_of(&mut self, id: &str) -> Option<Arc<super::Numbered>> {
         loop {
+            let before = self.reader.cursor();
             let frame = self.reader.next().await;
+            if frame.seq > before + 1 && frame.dropped == 0 {
+                return None;
+            }
             if frame.frame.id().is_some_and(|of| &**of == id) {
-                return frame;
+                return Some(frame);
             }
         }
     }

@@ -399,13 +399,120 @@ async fn a_newer_socket_takes_over_and_an_old_one_does_not_detach_it() {
 #[tokio::test]
 async fn past_the_bound_the_longest_deserted_session_makes_room() {
     let sessions = Sessions::default();
-    let old = sessions.open(2).unwrap();
+    let old = sessions.open(2).unwrap().id.clone();
     let visited = sessions.open(2).unwrap();
     let socket = visited.attach();
     sessions.open(2).unwrap();
-    assert!(sessions.get(&old.id).is_none() && sessions.get(&visited.id).is_some());
+    assert!(sessions.get(&old).is_none() && sessions.get(&visited.id).is_some());
     let all: Vec<_> = sessions.snapshot();
     let _sockets: Vec<_> = all.iter().map(|s| s.attach()).collect();
     assert_eq!(sessions.open(2).unwrap_err(), SessionLimit);
     drop(socket);
+}
+
+#[tokio::test]
+async fn a_session_that_was_just_found_is_not_taken_from_under_its_finder() {
+    let sessions = Sessions::default();
+    let found = sessions.open(1).unwrap();
+    assert_eq!(sessions.open(1).unwrap_err(), SessionLimit);
+    drop(found);
+    sessions.open(1).unwrap();
+}
+
+#[tokio::test]
+async fn a_socket_that_comes_to_an_erased_session_is_told_so() {
+    let sessions = Sessions::default();
+    let session = sessions.open(1).unwrap();
+    assert!(sessions.erase(&session.id));
+    assert_eq!(*session.attach().signal.borrow(), Signal::Erased);
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_bounded_while_an_older_message_still_runs() {
+    let session = session();
+    let bounds = bounds(OnFull::DropOldest);
+    let rules = Rules {
+        max_in_flight: 2,
+        ..RULES
+    };
+    session.take(message("long", "x"), &rules, &bounds).unwrap();
+    session.start_next(&rules).unwrap();
+    for n in 0..10 {
+        let id = format!("m{n}");
+        session.take(message(&id, "x"), &rules, &bounds).unwrap();
+        let exchange = session.start_next(&rules).unwrap();
+        session.end(&exchange, done(), &rules, &bounds);
+    }
+    let kept: Vec<_> = session.exchanges().iter().map(|e| e.id.to_string()).collect();
+    assert_eq!(kept, ["long", "m8", "m9"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_goes_on_when_the_slow_reader_is_given_up() {
+    let outbox = Arc::new(Outbox::default());
+    let bounds = bounds(OnFull::Close);
+    let _slow = outbox.reader(0);
+    for _ in 0..bounds.frames {
+        outbox.push(&bounds, status("x")).await;
+    }
+    let room = outbox.room(&bounds);
+    let push = outbox.push(&bounds, status("x"));
+    tokio::select! {
+        () = room => {}
+        _ = push => panic!("nobody has read"),
+        () = tokio::time::sleep(Duration::from_secs(60)) => panic!("nobody woke it"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_a_dropping_policy_frames_that_are_never_dropped_are_bounded_too() {
+    let outbox = Arc::new(Outbox::default());
+    let bounds = bounds(OnFull::DropNewest);
+    let mut reader = outbox.reader(0);
+    let mut taken = 0;
+    while timeout(Duration::from_secs(1), outbox.room(&bounds))
+        .await
+        .is_ok()
+    {
+        let accepted = ServerFrame::Accepted {
+            id: "m".into(),
+            duplicate: true,
+        };
+        outbox.push_now(&bounds, accepted);
+        taken += 1;
+        assert!(taken <= 2 * bounds.frames, "a client that floods and never reads");
+    }
+    reader.next().await;
+    reader.next().await;
+    timeout(Duration::from_secs(1), outbox.room(&bounds))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_is_read_through_any_number_of_frames_about_other_messages() {
+    let session = session();
+    let bounds = bounds(OnFull::Close);
+    let mut reply = session.read_reply(0);
+    let writing = async {
+        for _ in 0..10 * bounds.frames {
+            session.outbox.push(&bounds, status("of another")).await;
+        }
+        let End::Done { parts, ms } = done() else { panic!() };
+        session.outbox.push_now(
+            &bounds,
+            ServerFrame::Done {
+                id: "mine".into(),
+                parts,
+                ms,
+                replayed: false,
+            },
+        );
+    };
+    let (frame, ()) = tokio::join!(timeout(Duration::from_secs(1), reply.next_of("mine")), writing);
+    assert!(frame.unwrap().unwrap().frame.is_final());
+
+    // What is let go of before its turn is told.
+    let mut late = session.read_reply(0);
+    assert!(late.next_of("mine").await.is_none());
 }

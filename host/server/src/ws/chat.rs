@@ -92,6 +92,10 @@ async fn serve(app: Arc<App>, socket: WebSocket, resume: Option<Resume>) {
         None => first_frame(&app, &mut stream, &pulse).await,
     };
     let exit = loop {
+        // Gone before it began: no session is opened for it.
+        if let Some(Received::Over(code)) = &first {
+            break Exit::Peer(*code);
+        }
         let (attachment, reader, hello) = match settle(&app, &mut sink, resume.take()).await {
             Ok(settled) => settled,
             Err(exit) => break exit,
@@ -105,7 +109,14 @@ async fn serve(app: Arc<App>, socket: WebSocket, resume: Option<Resume>) {
             exit = write(&app, &attachment, &notices, &mut sink, &pulse, reader) => exit,
         };
         match exit {
-            Exit::Switch(other) => resume = Some(other),
+            Exit::Switch(other) => {
+                // What it got meanwhile, and never used, is not kept.
+                let left = &attachment.session;
+                if left.outbox.last_seq() == 0 && other.session != *left.id {
+                    app.sessions.erase(&left.id);
+                }
+                resume = Some(other);
+            }
             exit => break exit,
         }
     };
@@ -169,20 +180,23 @@ async fn settle(
             let _ = send(sink, &ServerFrame::ConnectionError { error }, None).await;
         }
     }
-    let (attachment, after, recovered) = match known {
+    let (attachment, reader, recovered) = match known {
         Some((session, resume)) => {
             let attachment = session.attach();
             let same = resume.epoch.as_deref() == Some(&*session.epoch);
-            let recovered = same && session.outbox.covers(resume.after);
             let after = if same { resume.after } else { 0 };
-            (attachment, after, recovered)
+            // The reader first: from then on nothing is taken from under it, so
+            // that `recovered` is still true when it is read.
+            let reader = session.outbox.reader(after);
+            let recovered = same && session.outbox.covers(after);
+            (attachment, reader, recovered)
         }
         None => {
             let session = app
                 .sessions
                 .open(snapshot.config.session.max_sessions)
                 .map_err(|_| Exit::Host(CloseCode::Overloaded))?;
-            (session.attach(), 0, false)
+            (session.attach(), session.outbox.reader(0), false)
         }
     };
     let session = &attachment.session;
@@ -196,7 +210,6 @@ async fn settle(
         id_max: snapshot.config.session.id_max as u64,
         ping_interval_ms: millis(snapshot.config.server.ping_interval),
     };
-    let reader = session.outbox.reader(after);
     Ok((attachment, reader, hello))
 }
 
@@ -357,7 +370,7 @@ async fn refuse(app: &App, session: &Session, notices: &Notices, refused: FrameE
         last: true,
         replayed: false,
     };
-    session.outbox.push(&app.snapshot().bounds, frame).await;
+    session.outbox.push_last(&app.snapshot().bounds, frame).await;
 }
 
 /// Writes the outbox to the socket until the host has a reason to close.

@@ -103,8 +103,9 @@ async fn converse(
         let received = match ahead.take() {
             Some(received) => received,
             None => tokio::select! {
-                received = socket::receive(stream, pulse) => received,
+                biased;
                 () = &mut draining => return Exit::Host(CloseCode::Draining),
+                received = socket::receive(stream, pulse) => received,
                 beat = pulse.beat(pinged) => match beat {
                     Beat::Lost => return Exit::Host(CloseCode::PingTimeout),
                     Beat::Ping => {
@@ -128,6 +129,10 @@ async fn converse(
             .instrument(span)
             .await;
         match answered {
+            // A client that is always one message ahead would go on for ever.
+            Ok(Some(Received::Text(_) | Received::Binary(_))) if app.drain.is_draining() => {
+                return Exit::Host(CloseCode::Draining);
+            }
             Ok(next) => ahead = next,
             Err(exit) => return exit,
         }
@@ -199,7 +204,9 @@ async fn relay(
         let reply = tokio::select! {
             reply = call.next() => reply?,
             received = socket::receive(stream, pulse), if ahead.is_none() => {
-                if matches!(received, Received::Over(_)) {
+                // Who broke the protocol is still there, and has the answers due
+                // to what came before.
+                if matches!(received, Received::Over(None)) {
                     *gone = true;
                     call.close_replies();
                 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::edge::respond;
-use crate::session::{End, Exchange, PartRecord, ReplyReader, Session};
+use crate::session::{End, Exchange, PartRecord, Session};
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -78,7 +78,8 @@ impl Answered {
 
 /// Waits until the message has ended. Reads the outbox meanwhile, so that the
 /// handler is not held back.
-pub(super) async fn answer(session: &Session, exchange: &Exchange, mut reader: ReplyReader) -> Response {
+pub(super) async fn answer(session: &Arc<Session>, exchange: &Exchange) -> Response {
+    let mut reader = session.read_reply(session.outbox.last_seq());
     loop {
         tokio::select! {
             biased;

@@ -30,11 +30,10 @@ pub(super) fn answer(
     app: &Arc<App>,
     session: &Arc<Session>,
     taken: Taken,
-    now: ReplyReader,
     last_event: Option<&LastEvent>,
 ) -> Response {
     let (events, received) = mpsc::channel(EVENTS_AHEAD);
-    let (source, exchange) = begin(session, taken, now, last_event);
+    let (source, exchange) = begin(session, taken, last_event);
     let pump = Pump {
         app: app.clone(),
         session: session.clone(),
@@ -43,7 +42,7 @@ pub(super) fn answer(
     };
     app.tasks.spawn(async move {
         match source {
-            Source::Outbox(reader, after) => pump.read(reader, after).await,
+            Source::Outbox(reader) => pump.read(reader).await,
             Source::Record(reader) => pump.recall(reader).await,
         }
     });
@@ -61,28 +60,14 @@ pub(super) fn answer(
 }
 
 enum Source {
-    /// With the number after which it is read.
-    Outbox(ReplyReader, u64),
+    Outbox(ReplyReader),
     Record(ReplyReader),
 }
 
 /// Where the answer is read from: after the client's last event; else from the
 /// message's first frame; else from the record.
-fn begin(
-    session: &Arc<Session>,
-    taken: Taken,
-    now: ReplyReader,
-    last_event: Option<&LastEvent>,
-) -> (Source, Arc<Exchange>) {
-    let exchange = match taken {
-        Taken::New(exchange) => {
-            return (
-                Source::Outbox(now, exchange.accepted_seq.saturating_sub(1)),
-                exchange,
-            );
-        }
-        Taken::Running(exchange) | Taken::Finished(exchange) => exchange,
-    };
+fn begin(session: &Arc<Session>, taken: Taken, last_event: Option<&LastEvent>) -> (Source, Arc<Exchange>) {
+    let (Taken::New(exchange) | Taken::Running(exchange) | Taken::Finished(exchange)) = taken;
     let first = exchange.accepted_seq.saturating_sub(1);
     let known = last_event
         .filter(|event| *event.epoch == *session.epoch)
@@ -90,10 +75,15 @@ fn begin(
     let kept = [known, Some(first)]
         .into_iter()
         .flatten()
-        .find(|&after| after >= first && session.outbox.covers(after));
+        .filter(|&after| after >= first)
+        .find_map(|after| {
+            // The reader first: from then on nothing is taken from under it.
+            let reader = session.read_reply(after);
+            session.outbox.covers(after).then_some(reader)
+        });
     let source = match kept {
-        Some(after) => Source::Outbox(session.read_reply(after), after),
-        None => Source::Record(now),
+        Some(reader) => Source::Outbox(reader),
+        None => Source::Record(session.read_reply(session.outbox.last_seq())),
     };
     (source, exchange)
 }
@@ -106,7 +96,7 @@ struct Pump {
 }
 
 impl Pump {
-    async fn read(self, mut reader: ReplyReader, mut after: u64) {
+    async fn read(self, mut reader: ReplyReader) {
         let patience = reader.patience();
         let mut ended = false;
         loop {
@@ -115,20 +105,15 @@ impl Pump {
                 frame = reader.next_of(&self.exchange.id) => frame,
                 // Nothing more will come, and nothing is left to be read: the
                 // client has had the last frame before.
-                () = std::future::ready(()), if ended => return self.say_the_end(after).await,
+                () = std::future::ready(()), if ended => return self.say_the_end(reader.cursor()).await,
                 () = self.exchange.finished(), if !ended => {
                     ended = true;
                     continue;
                 }
                 () = self.events.closed() => return,
             };
-            // What a policy drops is marked in the frame; what else is missing
-            // was read by somebody faster and has made room.
-            let jumped = frame.seq > after + 1 && frame.dropped == 0;
-            if jumped && !self.session.outbox.covers(after) {
-                return;
-            }
-            after = frame.seq;
+            // Read by somebody faster, it has made room.
+            let Some(frame) = frame else { return };
             let event = self.event(&frame.frame, frame.encode(), Some(frame.seq));
             if !self.send(event, Some(&patience)).await || frame.frame.is_final() {
                 return;

@@ -262,6 +262,27 @@ async fn what_the_outbox_no_longer_holds_is_sent_again_from_the_record() {
 }
 
 #[tokio::test]
+async fn a_stream_goes_on_to_its_end_whatever_else_the_session_says() {
+    let (bench, client) = hosted().await;
+    let (_, response) = read_some(post(&client, &[], message("gate", "x")).await, 2).await;
+    let session = bench.app.sessions.get(&session_of(&response)).unwrap();
+    let bounds = bench.app.snapshot().bounds;
+    for _ in 0..3 * bounds.frames {
+        let other = segue_protocol::ServerFrame::Status {
+            id: "other".into(),
+            handler: "h".into(),
+            text: String::new(),
+        };
+        session.outbox.push(&bounds, other).await;
+    }
+    assert!(!session.outbox.covers(2), "the others' have made room");
+    bench.gate.notify_one();
+    let events = events(&text(response).await);
+    assert_eq!(said(&events), "ended");
+    assert_eq!(events.last().unwrap().kind, "done");
+}
+
+#[tokio::test]
 async fn a_conversation_can_be_listed_read_in_pages_and_erased() {
     let (bench, client) = hosted().await;
     let first = json_of(post(&client, &[JSON], message("chat", "one")).await).await;
