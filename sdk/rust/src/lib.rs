@@ -15,9 +15,39 @@
 //! # fn main() {}
 //! ```
 //!
-//! In a crate with `crate-type = ["cdylib"]`, this is a whole plugin:
-//! `cargo build --release --target wasm32-wasip2` makes the component, and a copy
-//! of it in the plugin folder is served from then on.
+//! Its crate, which lives outside Segue's own workspace:
+//!
+//! ```toml
+//! [package]
+//! name = "greet"
+//! version = "0.1.0"
+//! edition = "2024"
+//!
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [dependencies]
+//! segue-sdk = { path = "../segue/sdk/rust" } # where Segue's checkout is
+//!
+//! # Not needed, but makes the component smaller.
+//! [profile.release]
+//! lto = true
+//! codegen-units = 1
+//! panic = "abort"
+//! strip = true
+//! ```
+//!
+//! ```text
+//! rustup target add wasm32-wasip2     # Rust 1.95 or newer
+//! cargo build --release --target wasm32-wasip2
+//! cp target/wasm32-wasip2/release/greet.wasm PLUGINS/
+//! ```
+//!
+//! That is a whole plugin: a copy in the plugin folder is served from then on to
+//! the routes that say `handler = "greet"`, the name of the file. (Cargo writes
+//! `_` for every `-` of the crate's name; the copy may be named otherwise.) A
+//! `greet.toml` beside it holds its `[settings]`, which [`Message::setting`]
+//! reads, and its `[limits]` and `[grants]`.
 //!
 //! The same function runs natively in unit tests, against a fake host that keeps
 //! what was sent: see [`test`](mod@crate::test).
@@ -35,8 +65,8 @@
 //! ```
 //!
 //! Every message has a fresh instance: a `static` starts anew each time. What a
-//! handler prints, logs with [`log`] or says when it panics ends in the host's
-//! log, never at the client.
+//! handler prints, logs with [`log::info!`](log) and its like or says when it
+//! panics ends in the host's log, never at the client.
 //!
 //! A plugin that needs capabilities generates bindings for them with
 //! `wit_bindgen::generate!` from a world of its own that imports them; the
