@@ -97,9 +97,8 @@ impl Bed {
     /// Waits until a version of `plugin` is loaded, and names it.
     pub async fn loaded(&mut self, plugin: &str) -> String {
         let what = format!("a version of {plugin} to load");
-        let is_load = |event: &PluginEvent| {
-            matches!(event, PluginEvent::Loaded { name, .. } if name == plugin)
-        };
+        let is_load =
+            |event: &PluginEvent| matches!(event, PluginEvent::Loaded { name, .. } if name == plugin);
         match self.event(&what, is_load).await {
             PluginEvent::Loaded { version, .. } => version,
             other => panic!("{other:?}"),
@@ -109,9 +108,8 @@ impl Bed {
     /// Waits until a file of `plugin` is refused; its code and message.
     pub async fn refused(&mut self, plugin: &str) -> (String, String) {
         let what = format!("a version of {plugin} to be refused");
-        let is_refusal = |event: &PluginEvent| {
-            matches!(event, PluginEvent::Refused { name, .. } if name == plugin)
-        };
+        let is_refusal =
+            |event: &PluginEvent| matches!(event, PluginEvent::Refused { name, .. } if name == plugin);
         match self.event(&what, is_refusal).await {
             PluginEvent::Refused { code, message, .. } => (code.to_string(), message),
             other => panic!("{other:?}"),
@@ -121,7 +119,10 @@ impl Bed {
     /// Waits until `plugin` is no longer there for new calls.
     pub async fn removed(&mut self, plugin: &str) {
         let what = format!("{plugin} to be removed");
-        self.event(&what, |event| matches!(event, PluginEvent::Removed { name } if name == plugin))
-            .await;
+        self.event(
+            &what,
+            |event| matches!(event, PluginEvent::Removed { name } if name == plugin),
+        )
+        .await;
     }
 }

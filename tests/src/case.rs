@@ -79,14 +79,20 @@ fn site(folder: &Path) -> SiteBuilder {
     assert!(case.contains_key("property"), "{}: no property", folder.display());
     let config = case.get("config").expect("a config");
     let mut builder = Site::builder().config(&toml::to_string(config).expect("a config"));
-    let plugins = case.get("plugins").and_then(toml::Value::as_table).expect("plugins");
+    let plugins = case
+        .get("plugins")
+        .and_then(toml::Value::as_table)
+        .expect("plugins");
     for (name, component) in plugins {
         let component = component.as_str().expect("a component's name");
         builder = builder.plugin_as(name, &crate::component(component));
     }
     for entry in fs::read_dir(folder).expect("the case's folder") {
         let path = entry.expect("an entry").path();
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let stem = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
         if path.extension().is_some_and(|ext| ext == "toml") && stem != "case" {
             builder = builder.sidecar(stem, &fs::read_to_string(&path).expect("a sidecar"));
         }
@@ -131,7 +137,8 @@ impl Run {
             "disconnect" => {
                 let name = text(step, "disconnect");
                 let chat = self.sockets.remove(name);
-                chat.unwrap_or_else(|| panic!("{place}: no socket is called `{name}`")).vanish();
+                chat.unwrap_or_else(|| panic!("{place}: no socket is called `{name}`"))
+                    .vanish();
             }
             "send" => match self.bindings.fill(&step["send"]) {
                 Value::String(text) => self.chat(place).send_text(&text).await,

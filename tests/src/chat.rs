@@ -59,17 +59,21 @@ pub struct Reply {
 impl Connect {
     /// Asks in the query for an earlier session.
     #[must_use]
-    pub fn resume(mut self, session: &str, epoch: &str, after: u64) -> Self {
-        self.query = format!("?session={session}&epoch={epoch}&after={after}");
-        epoch.clone_into(&mut self.epoch);
-        self.after = after;
-        self
+    pub fn resume(self, session: &str, epoch: &str, after: u64) -> Self {
+        self.query(&format!("session={session}&epoch={epoch}&after={after}"))
     }
 
     /// Any query, as it is.
     #[must_use]
     pub fn query(mut self, query: &str) -> Self {
         self.query = format!("?{query}");
+        for pair in query.split('&') {
+            match pair.split_once('=') {
+                Some(("epoch", epoch)) => epoch.clone_into(&mut self.epoch),
+                Some(("after", after)) => self.after = after.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
         self
     }
 

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use futures_util::StreamExt;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -54,7 +53,6 @@ impl Http {
     }
 
     /// A request to be filled in and given to [`Http::send`].
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
         match &self.token {
@@ -64,7 +62,9 @@ impl Http {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Response {
-        within("an HTTP answer", request.send()).await.expect("an HTTP answer")
+        within("an HTTP answer", request.send())
+            .await
+            .expect("an HTTP answer")
     }
 
     /// Status and body, the body as JSON where it is JSON, else as a string.
@@ -107,7 +107,9 @@ impl Http {
             let (status, body) = answer(response).await;
             panic!("no stream but {status}: {body}");
         }
-        let kind = response.headers()["content-type"].to_str().expect("a content type");
+        let kind = response.headers()["content-type"]
+            .to_str()
+            .expect("a content type");
         assert!(kind.starts_with("text/event-stream"), "content-type: {kind}");
         SseStream {
             response,
@@ -184,13 +186,4 @@ fn parse(block: &str) -> Option<SseEvent> {
     }
     event.data = serde_json::from_str(&data).expect("data in JSON");
     Some(event)
-}
-
-impl SseStream {
-    /// What is left of the stream as chunks of bytes, unread.
-    pub fn into_bytes(self) -> impl futures_util::Stream<Item = reqwest::Result<Vec<u8>>> {
-        self.response
-            .bytes_stream()
-            .map(|chunk| chunk.map(|bytes| bytes.to_vec()))
-    }
 }

@@ -78,11 +78,15 @@ fn at(path: &str, pattern: &Value, actual: Option<&Value>, bindings: &mut Bindin
     let differs = || Err(format!("{path}: expected {pattern}, found {actual}"));
     match (pattern, actual) {
         (Value::String(text), _) if text.starts_with('$') => {
-            if special(text, actual, bindings) { Ok(()) } else { differs() }
+            if special(text, actual, bindings) {
+                Ok(())
+            } else {
+                differs()
+            }
         }
-        (Value::Object(wanted), Value::Object(found)) => wanted.iter().try_for_each(|(key, value)| {
-            at(&format!("{path}/{key}"), value, found.get(key), bindings)
-        }),
+        (Value::Object(wanted), Value::Object(found)) => wanted
+            .iter()
+            .try_for_each(|(key, value)| at(&format!("{path}/{key}"), value, found.get(key), bindings)),
         (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => wanted
             .iter()
             .zip(found)
@@ -148,7 +152,12 @@ mod tests {
     #[test]
     fn a_failed_match_binds_nothing() {
         let mut bindings = Bindings::default();
-        matches(&json!({"a": "$bind:S", "b": 1}), &json!({"a": 1, "b": 2}), &mut bindings).unwrap_err();
+        matches(
+            &json!({"a": "$bind:S", "b": 1}),
+            &json!({"a": 1, "b": 2}),
+            &mut bindings,
+        )
+        .unwrap_err();
         assert_eq!(bindings.fill(&json!("$S")), json!("$S"));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -50,27 +49,22 @@ impl Process {
     /// `segue serve` on this site.
     #[must_use]
     pub fn serve(site: &Site) -> Process {
-        Self::serve_with(site, &segue_binary(), &[] as &[&str])
+        Self::serve_with(site, &[])
     }
 
-    /// `segue serve` with more arguments, out of this binary.
+    /// `segue serve` with more arguments.
     #[must_use]
-    pub fn serve_with(site: &Site, binary: &Path, more: &[impl AsRef<OsStr>]) -> Process {
-        let mut command = Command::new(binary);
-        command.arg("serve").arg("--config").arg(site.config_path()).args(more);
-        Self::spawn(command)
+    pub fn serve_with(site: &Site, more: &[&str]) -> Process {
+        let config = site.config_path();
+        let serve = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
+        Self::run(serve.into_iter().chain(more.iter().map(OsStr::new)))
     }
 
     /// Any `segue` command.
     #[must_use]
     pub fn run<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Process {
-        let mut command = Command::new(segue_binary());
-        command.args(args);
-        Self::spawn(command)
-    }
-
-    fn spawn(mut command: Command) -> Process {
-        let mut child = command
+        let mut child = Command::new(segue_binary())
+            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -110,7 +104,9 @@ impl Process {
     /// Waits until the host serves: its public and admin addresses.
     pub async fn serving(&mut self) -> (SocketAddr, SocketAddr) {
         let line = self
-            .line("the line that names the addresses", |line| line.field("message") == "serving")
+            .line("the line that names the addresses", |line| {
+                line.field("message") == "serving"
+            })
             .await;
         let addr = |name| line.field(name).parse().expect("an address in the log");
         (addr("public"), addr("admin"))
@@ -177,7 +173,9 @@ impl Process {
 
     /// Waits for the end.
     pub async fn finished(mut self) -> Finished {
-        let status = within("segue to end", self.child.wait()).await.expect("an exit status");
+        let status = within("segue to end", self.child.wait())
+            .await
+            .expect("an exit status");
         while let Some(line) = within("the rest of its output", self.lines.recv()).await {
             self.seen.push(line);
         }

@@ -82,6 +82,9 @@ mod tests {
     fn a_stamp_changes_its_own_bytes_and_no_others() {
         let guest = b"before segue-test-stamporiginal........................ after";
         let out = stamped(guest, "v2");
-        assert_eq!(out, b"before segue-test-stampv2.............................. after");
+        assert_eq!(
+            out,
+            b"before segue-test-stampv2.............................. after"
+        );
     }
 }

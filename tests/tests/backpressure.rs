@@ -17,11 +17,14 @@ const REPLY: usize = 32 << 20;
 const CHUNK: usize = 64 << 10;
 
 async fn bed(on_full: &str) -> Bed {
-    let outbox = format!("[outbox]\nsize = 64\nbytes = \"1 MiB\"\nwait = \"50ms\"\non_full = \"{on_full}\"");
+    let outbox = format!("[outbox]\nsize = 64\nbytes = \"1 MiB\"\nwait = \"5ms\"\non_full = \"{on_full}\"");
     Site::builder()
         .standard()
         .config(&outbox)
-        .sidecar("misbehave", &format!("[limits]\nreply = {REPLY}\ndeadline = \"5m\""))
+        .sidecar(
+            "misbehave",
+            &format!("[limits]\nreply = {REPLY}\ndeadline = \"5m\""),
+        )
         .start()
         .await
 }
@@ -36,7 +39,9 @@ async fn deaf(bed: &Bed) -> Chat {
 
 async fn finished(http: &Http) {
     eventually("the flood to end", || async {
-        let ended = http.metric("segue_messages_total{mtype=\"do\",outcome=\"reply_too_large\"}").await;
+        let ended = http
+            .metric("segue_messages_total{mtype=\"do\",outcome=\"reply_too_large\"}")
+            .await;
         (ended > 0.0).then_some(())
     })
     .await;
@@ -101,14 +106,21 @@ async fn dropping(on_full: &str) {
     finished(&http).await;
     let (came, dropped) = count(&mut chat).await;
     assert!(dropped > 0, "nothing was dropped");
-    assert_eq!(came + dropped, chat.seq, "every number is either here or told dropped");
+    assert_eq!(
+        came + dropped,
+        chat.seq,
+        "every number is either here or told dropped"
+    );
     assert!(came < (REPLY / CHUNK) as u64);
     let counted = http.metric("segue_frames_dropped_total").await;
     assert_eq!(counted, dropped as f64);
 
     let (session, epoch) = (chat.session().to_owned(), chat.epoch().to_owned());
     chat.vanish();
-    let again = segue_tests::Connect::default().resume(&session, &epoch, 1).open(bed.addr()).await;
+    let again = segue_tests::Connect::default()
+        .resume(&session, &epoch, 1)
+        .open(bed.addr())
+        .await;
     assert_eq!(again.hello["recovered"], false, "frames after 1 were dropped");
 }
 

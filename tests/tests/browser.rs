@@ -21,6 +21,7 @@ use fantoccini::elements::Element;
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustix::process::{Pid, Signal, kill_process_group};
 use segue_tests::{Bed, Site, component, eventually, within};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,8 +56,26 @@ struct Browser {
     page: Client,
     driver_url: String,
     // Ended and removed when the test is over, in this order.
-    _driver: Child,
+    driver: Driver,
     _profile: TempDir,
+}
+
+/// A chromedriver and the browsers it has started: one group of processes, so
+/// that a test that fails leaves none behind.
+struct Driver(Child);
+
+impl Driver {
+    fn kill(&self) {
+        if let Some(group) = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+            let _ended_already = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 /// Where a program lies. Says that the test is skipped when it is missing;
@@ -91,7 +110,7 @@ impl Browser {
         let browser = Browser {
             page,
             driver_url,
-            _driver: driver,
+            driver,
             _profile: profile,
         };
         browser.status("connected").await;
@@ -203,7 +222,7 @@ impl Browser {
     }
 
     /// Everything was seen; the browser must have had nothing to complain of.
-    async fn close(self) {
+    async fn close(mut self) {
         let complaints: Vec<Value> = self
             .log()
             .await
@@ -212,6 +231,11 @@ impl Browser {
             .collect();
         assert!(complaints.is_empty(), "{complaints:#?}");
         self.page.close().await.expect("closing the browser");
+        // What still writes into the profile would keep it from being removed.
+        self.driver.kill();
+        within("chromedriver to end", self.driver.0.wait())
+            .await
+            .expect("its end");
     }
 
     /// What stands on the page's console, violations of its policy among it.
@@ -239,12 +263,12 @@ impl Browser {
 }
 
 /// Starts chromedriver on a port of its own choice.
-async fn start_driver(program: &Path) -> (Child, String) {
+async fn start_driver(program: &Path) -> (Driver, String) {
     let mut driver = Command::new(program)
         .arg("--port=0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
+        .process_group(0)
         .spawn()
         .expect("starting chromedriver");
     let mut lines = BufReader::new(driver.stdout.take().expect("its output")).lines();
@@ -260,6 +284,7 @@ async fn start_driver(program: &Path) -> (Child, String) {
             }
         }
     };
+    let driver = Driver(driver);
     let port = within("chromedriver to start", started).await;
     // It blocks once nobody reads what it says.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
@@ -498,6 +523,18 @@ async fn errors_data_cancel_and_refused_plugins_are_shown() {
     let shown = browser.settled(4).await;
     assert_eq!(shown[3].question, "<img src=x onerror=alert(1)>");
 
+    browser.say("retryable overloaded 200").await;
+    browser.settled(5).await;
+    let css = "[data-testid=retry]:enabled";
+    let retry = within(
+        "a way to try again",
+        browser.page.wait().for_element(Locator::Css(css)),
+    )
+    .await;
+    retry.expect("a button").click().await.expect("a click");
+    let shown = browser.settled(5).await;
+    assert_eq!(shown[4].error, "overloaded");
+
     bed.drop_by_rename("chat.wasm", b"no component");
     let (_, why) = bed.refused("chat").await;
     browser.click("plugins-toggle").await;
@@ -512,6 +549,6 @@ async fn errors_data_cancel_and_refused_plugins_are_shown() {
     // Failed answers stay, with what was said, over a reload.
     browser.page.refresh().await.expect("a reload");
     browser.status("connected").await;
-    assert_eq!(browser.settled(4).await, shown);
+    assert_eq!(browser.exchanges().await[..4], shown[..4]);
     browser.close().await;
 }

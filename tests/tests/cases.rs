@@ -11,7 +11,11 @@ async fn every_case_holds() {
     let wanted = std::env::var("SEGUE_CASE").ok();
     let mut failed = Vec::new();
     for folder in folders() {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if wanted.as_ref().is_some_and(|wanted| *wanted != name) {
             continue;
         }
@@ -20,7 +24,10 @@ async fn every_case_holds() {
             failed.push(name);
         }
     }
-    assert!(failed.is_empty(), "failed: {failed:?}; run one alone with SEGUE_CASE=NAME");
+    assert!(
+        failed.is_empty(),
+        "failed: {failed:?}; run one alone with SEGUE_CASE=NAME"
+    );
 }
 
 fn folders() -> Vec<PathBuf> {
@@ -46,7 +53,13 @@ fn every_guest_is_driven_by_a_test() {
     let idle: Vec<String> = guests
         .map(|guest| guest.expect("a guest").path())
         .filter(|guest| guest.join("Cargo.toml").is_file())
-        .map(|guest| guest.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        .map(|guest| {
+            guest
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        })
         .filter(|guest| !texts.contains(&format!("\"{guest}\"")))
         .collect();
     assert!(idle.is_empty(), "no test drives {idle:?}");

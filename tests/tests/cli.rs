@@ -43,11 +43,23 @@ async fn check_exits_0_1_or_2() {
     assert_eq!(code, 0, "{said}");
 
     let bad = Site::builder().standard().build();
-    fs::write(bad.config_path(), "[server]\nlisten = 7\nmax_conections = 5\n[log]\nlevel = \"loud\"\n").expect("a config");
+    fs::write(
+        bad.config_path(),
+        "[server]\nlisten = 7\nmax_conections = 5\n[log]\nlevel = \"loud\"\n",
+    )
+    .expect("a config");
     let (code, said) = run(&["check", "--config", &path(&bad)]).await;
     assert_eq!(code, 1, "{said}");
     // All faults at once, each with its line and its mend.
-    for word in ["2", "3", "5", "listen", "max_conections", "max_connections", "loud"] {
+    for word in [
+        "2",
+        "3",
+        "5",
+        "listen",
+        "max_conections",
+        "max_connections",
+        "loud",
+    ] {
         assert!(said.contains(word), "no `{word}` in: {said}");
     }
 
@@ -94,7 +106,15 @@ async fn plugins_ls_asks_the_running_host() {
     let config = path(&site);
     let (code, said) = run(&["plugins", "ls", "--config", &config, "--admin", &url]).await;
     assert_eq!(code, 0, "{said}");
-    for word in ["echo", "misbehave", "stamp", "active", "bad", "refused", "not_wasm"] {
+    for word in [
+        "echo",
+        "misbehave",
+        "stamp",
+        "active",
+        "bad",
+        "refused",
+        "not_wasm",
+    ] {
         assert!(said.contains(word), "no `{word}` in: {said}");
     }
     let (_, said) = run(&["plugins", "ls", "--config", &config, "--admin", &url, "--json"]).await;
@@ -110,22 +130,33 @@ async fn plugins_ls_asks_the_running_host() {
 
 async fn ready(addr: std::net::SocketAddr) {
     let http = Http::new(addr, None);
-    eventually("the host to be ready", || async { (http.get("/health/ready").await.0 == 200).then_some(()) }).await;
+    eventually("the host to be ready", || async {
+        (http.get("/health/ready").await.0 == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_told() {
-    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
     let addr = taken.local_addr().expect("an address").to_string();
     for section in ["server", "admin"] {
-        let site = Site::builder().standard().config(&format!("[{section}]\nlisten = \"{addr}\"")).build();
+        let site = Site::builder()
+            .standard()
+            .config(&format!("[{section}]\nlisten = \"{addr}\""))
+            .build();
         does_not_start(&site, 1, &[&addr, "another program listens there", "listen"]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_plugin_folder_is_told() {
-    let site = Site::builder().standard().config("[plugins]\ndir = \"nowhere\"").build();
+    let site = Site::builder()
+        .standard()
+        .config("[plugins]\ndir = \"nowhere\"")
+        .build();
     does_not_start(&site, 1, &["nowhere", "dir"]).await;
 }
 
@@ -140,12 +171,15 @@ async fn a_broken_config_is_told_with_its_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_beyond_loopback_needs_insecure() {
-    let site = Site::builder().standard().config("[server]\nlisten = \"0.0.0.0:0\"").build();
+    let site = Site::builder()
+        .standard()
+        .config("[server]\nlisten = \"0.0.0.0:0\"")
+        .build();
     let finished = Process::serve(&site).finished().await;
     assert_eq!(finished.code(), 1, "{}", finished.output);
     assert!(finished.output.contains("--insecure"), "{}", finished.output);
 
-    let mut host = Process::serve_with(&site, &segue_tests::segue_binary(), &["--insecure"]);
+    let mut host = Process::serve_with(&site, &["--insecure"]);
     host.serving().await;
     host.interrupt();
     assert_eq!(host.finished().await.code(), 0);
@@ -153,7 +187,10 @@ async fn an_address_beyond_loopback_needs_insecure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_that_cannot_be_used_costs_one_warning() {
-    let site = Site::builder().standard().config("[plugins]\ncache = \"cache\"").build();
+    let site = Site::builder()
+        .standard()
+        .config("[plugins]\ncache = \"cache\"")
+        .build();
     // Whoever runs as root may write anywhere, but not into a file.
     fs::write(site.root().join("cache"), "a file").expect("a file");
     let mut host = Process::serve(&site);
@@ -165,7 +202,10 @@ async fn a_cache_that_cannot_be_used_costs_one_warning() {
     host.interrupt();
     let finished = host.finished().await;
     assert_eq!(finished.code(), 0);
-    let warnings = finished.output.lines().filter(|line| line.contains("WARN") && line.contains("cache"));
+    let warnings = finished
+        .output
+        .lines()
+        .filter(|line| line.contains("WARN") && line.contains("cache"));
     assert_eq!(warnings.count(), 1, "{}", finished.output);
 }
 
@@ -187,7 +227,10 @@ async fn ctrl_c_finishes_what_runs_and_exits_0() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_ctrl_c_ends_at_once() {
-    let site = Site::builder().standard().config("[server]\ndrain_timeout = \"10m\"").build();
+    let site = Site::builder()
+        .standard()
+        .config("[server]\ndrain_timeout = \"10m\"")
+        .build();
     let mut host = Process::serve(&site);
     let (public, _) = host.serving().await;
     ready(public).await;
@@ -195,16 +238,24 @@ async fn a_second_ctrl_c_ends_at_once() {
     chat.message("m1", "do", "slow 1000000 20").await;
     chat.until("chunk").await;
     host.interrupt();
-    host.line("the first Ctrl-C to be taken", |line| line.text.contains("again")).await;
+    host.line("the first Ctrl-C to be taken", |line| line.text.contains("again"))
+        .await;
     let began = Instant::now();
     host.interrupt();
     assert_eq!(host.finished().await.code(), 130);
-    assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "it took {:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_fails_ready_first_then_drains() {
-    let site = Site::builder().standard().config("[server]\ndrain_delay = \"2s\"").build();
+    let site = Site::builder()
+        .standard()
+        .config("[server]\ndrain_delay = \"2s\"")
+        .build();
     let mut host = Process::serve(&site);
     let (public, _) = host.serving().await;
     ready(public).await;
@@ -215,7 +266,10 @@ async fn sigterm_fails_ready_first_then_drains() {
 
     // Ready fails at once; everything else goes on throughout the delay.
     let http = Http::new(public, None);
-    eventually("ready to fail", || async { (http.get("/health/ready").await.0 == 503).then_some(()) }).await;
+    eventually("ready to fail", || async {
+        (http.get("/health/ready").await.0 == 503).then_some(())
+    })
+    .await;
     assert_eq!(http.get("/health/live").await.0, 200);
     busy.message("m1", "do", "slow 40 100").await;
     busy.until("chunk").await;
@@ -248,7 +302,10 @@ async fn sigterm_fails_ready_first_then_drains() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_outlasts_the_drain_is_ended_and_told_so() {
-    let site = Site::builder().standard().config("[server]\ndrain_timeout = \"300ms\"").build();
+    let site = Site::builder()
+        .standard()
+        .config("[server]\ndrain_timeout = \"300ms\"")
+        .build();
     let mut host = Process::serve(&site);
     let (public, _) = host.serving().await;
     ready(public).await;
@@ -257,7 +314,11 @@ async fn what_outlasts_the_drain_is_ended_and_told_so() {
     chat.until("chunk").await;
     host.terminate();
     let error = chat.until("error").await;
-    assert_eq!((&error["id"], &error["code"]), (&json!("m1"), &json!("draining")), "{error}");
+    assert_eq!(
+        (&error["id"], &error["code"]),
+        (&json!("m1"), &json!("draining")),
+        "{error}"
+    );
     assert_eq!(error["retryable"], true);
     assert_eq!(chat.closed().await, Some(4000));
     assert_eq!(host.finished().await.code(), 0);
@@ -272,13 +333,19 @@ async fn the_admin_token_is_for_its_owner_only_and_survives_a_restart() {
     for _ in 0..2 {
         let mut host = Process::serve(&site);
         let (_, admin) = host.serving().await;
-        let mode = fs::metadata(&file).expect("the token's file").permissions().mode();
+        let mode = fs::metadata(&file)
+            .expect("the token's file")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(host.admin(&site, admin).get("/plugins").await.0, 200);
         tokens.push(fs::read_to_string(&file).expect("the token"));
         host.interrupt();
         let finished = host.finished().await;
-        assert!(!finished.output.contains(tokens[0].trim()), "the token is in the log");
+        assert!(
+            !finished.output.contains(tokens[0].trim()),
+            "the token is in the log"
+        );
     }
     assert_eq!(tokens[0], tokens[1]);
 }
@@ -295,7 +362,10 @@ async fn sighup_reads_the_config_again() {
     let route = "\n[[route]]\nmatch = { mtype = \"new\" }\nhandler = \"echo\"\n";
     fs::write(site.config_path(), format!("{config}{route}")).expect("the config");
     host.hang_up();
-    host.line("the config to be read again", |line| line.field("message") == "configuration reloaded").await;
+    host.line("the config to be read again", |line| {
+        line.field("message") == "configuration reloaded"
+    })
+    .await;
     assert_eq!(chat.ask("m2", "new", "x").await.text, "x");
 }
 

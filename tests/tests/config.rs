@@ -43,8 +43,10 @@ async fn a_changed_file_is_in_force_without_a_word_and_a_faulty_one_changes_noth
         format!("{before}\n{listen}")
     };
     replace(&site, &moved);
-    host.line("a key that needs a restart", |line| refused(line, "server.listen"))
-        .await;
+    host.line("a key that needs a restart", |line| {
+        refused(line, "server.listen")
+    })
+    .await;
 
     replace(&site, &format!("{before}{route}"));
     host.line("the new config", |line| {

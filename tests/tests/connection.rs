@@ -34,7 +34,10 @@ async fn a_frame_that_cannot_be_read_costs_an_error_and_not_the_socket() {
         (r#"{"content":"no type of message"}"#, "invalid_message"),
         (r#"{"mtype":"chat"}"#, "invalid_message"),
         (r#"{"mtype":"chat","content":1}"#, "invalid_message"),
-        (r#"{"mtype":"chat","content":"x","rag_sql":"yes"}"#, "invalid_message"),
+        (
+            r#"{"mtype":"chat","content":"x","rag_sql":"yes"}"#,
+            "invalid_message",
+        ),
         (r#"{"mtype":"chat","content":"x","meta":[]}"#, "invalid_message"),
         (r#"{"mtype":"chat","content":"x","id":7}"#, "invalid_message"),
         (r#"{"mtype":"","content":"x"}"#, "invalid_message"),
@@ -116,7 +119,10 @@ async fn a_peer_that_answers_no_ping_is_let_go_and_its_session_stays() {
     assert_eq!((pings, code), (1, Some(4002)));
     let session = hello["session"].as_str().expect("a session");
     let epoch = hello["epoch"].as_str().expect("an epoch");
-    let again = segue_tests::Connect::default().resume(session, epoch, 0).open(bed.addr()).await;
+    let again = segue_tests::Connect::default()
+        .resume(session, epoch, 0)
+        .open(bed.addr())
+        .await;
     assert_eq!(again.hello["recovered"], true);
 }
 
@@ -140,8 +146,12 @@ async fn a_peer_that_answers_pings_stays_however_long_it_is_silent() {
 async fn a_frame_without_type_is_a_message() {
     let bed = bed().await;
     let mut chat = bed.chat().await;
-    chat.send(json!({"mtype": "chat", "content": "plain", "rag_sql": false, "rag_doc": false})).await;
+    chat.send(json!({"mtype": "chat", "content": "plain", "rag_sql": false, "rag_doc": false}))
+        .await;
     let accepted = chat.expect("accepted").await;
-    let id = accepted["id"].as_str().expect("an id of the host's own").to_owned();
+    let id = accepted["id"]
+        .as_str()
+        .expect("an id of the host's own")
+        .to_owned();
     assert_eq!(chat.reply(&id).await.text, "plain");
 }

@@ -88,7 +88,8 @@ fn over(folder: &Path, bytes: &[u8]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_truncated_component_is_refused() {
     let whole = stamped(&component("stamp"), "next");
-    refused_while_the_good_one_serves("truncated", &[], |folder| over(folder, &whole[..whole.len() / 2])).await;
+    refused_while_the_good_one_serves("truncated", &[], |folder| over(folder, &whole[..whole.len() / 2]))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,12 +99,16 @@ async fn an_empty_file_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_file_is_refused() {
-    refused_while_the_good_one_serves("not_wasm", &[], |folder| over(folder, b"this is no component\n")).await;
+    refused_while_the_good_one_serves("not_wasm", &[], |folder| over(folder, b"this is no component\n"))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_core_module_is_refused() {
-    refused_while_the_good_one_serves("core_module", &["wasm32-wasip2"], |folder| over(folder, &core_module())).await;
+    refused_while_the_good_one_serves("core_module", &["wasm32-wasip2"], |folder| {
+        over(folder, &core_module())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,13 +120,17 @@ async fn a_component_of_another_world_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_for_a_newer_wit_is_refused_by_its_version() {
     let newer = component("newer");
-    refused_while_the_good_one_serves("newer_version", &["0.2.0", "0.1"], |folder| over(folder, &newer)).await;
+    refused_while_the_good_one_serves("newer_version", &["0.2.0", "0.1"], |folder| over(folder, &newer))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_with_an_unknown_import_is_refused_by_its_name() {
     let greedy = component("greedy");
-    refused_while_the_good_one_serves("unknown_import", &["acme:secret/vault"], |folder| over(folder, &greedy)).await;
+    refused_while_the_good_one_serves("unknown_import", &["acme:secret/vault"], |folder| {
+        over(folder, &greedy)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,7 +213,8 @@ async fn a_slow_copy_is_loaded_once_and_only_when_it_is_whole() {
         answers(&mut chat, "good").await;
     }
     drop(file);
-    let settled = |event: &PluginEvent| matches!(event, PluginEvent::Loaded { .. } | PluginEvent::Refused { .. });
+    let settled =
+        |event: &PluginEvent| matches!(event, PluginEvent::Loaded { .. } | PluginEvent::Refused { .. });
     let first = bed.event("the copy to be taken", settled).await;
     assert!(matches!(first, PluginEvent::Loaded { .. }), "{first:?}");
     answers(&mut chat, "slow").await;
@@ -223,7 +233,10 @@ async fn a_deleted_file_unloads_and_comes_back() {
     let (mut bed, mut chat) = good().await;
     fs::remove_file(bed.plugin_path("stamp.wasm")).expect("a removal");
     bed.removed("stamp").await;
-    assert_eq!(chat.ask("gone", "stamp", "word").await.error_code(), "handler_unavailable");
+    assert_eq!(
+        chat.ask("gone", "stamp", "word").await.error_code(),
+        "handler_unavailable"
+    );
     bed.drop_by_rename("stamp.wasm", &stamped(&component("stamp"), "again"));
     bed.loaded("stamp").await;
     answers(&mut chat, "again").await;
@@ -274,7 +287,10 @@ async fn the_same_bytes_again_are_no_new_version() {
     bed.drop_by_rename("stamp.wasm", &stamped(&component("stamp"), "good"));
     bed.host.runtime().rescan().await;
     assert_eq!(serving(&bed).await, version);
-    bed.drop_by_rename("stamp.wasm", &with_custom_section(&stamped(&component("stamp"), "good"), "other bytes"));
+    bed.drop_by_rename(
+        "stamp.wasm",
+        &with_custom_section(&stamped(&component("stamp"), "good"), "other bytes"),
+    );
     assert_ne!(Value::from(bed.loaded("stamp").await), version);
     answers(&mut chat, "good").await;
 }
@@ -282,7 +298,14 @@ async fn the_same_bytes_again_are_no_new_version() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_are_no_plugin_are_left_alone() {
     let (bed, mut chat) = good().await;
-    for name in [".hidden.wasm", "stamp.wasm~", "stamp.wasm.part", "stamp.wasm.tmp", "notes.txt", "Upper.wasm"] {
+    for name in [
+        ".hidden.wasm",
+        "stamp.wasm~",
+        "stamp.wasm.part",
+        "stamp.wasm.tmp",
+        "notes.txt",
+        "Upper.wasm",
+    ] {
         fs::write(bed.plugin_path(name), b"rubbish").expect("a file");
     }
     bed.host.runtime().rescan().await;
@@ -332,7 +355,9 @@ async fn a_bad_plugin_at_start_stops_neither_the_host_nor_the_others_and_is_logg
     let mut host = Process::serve(&site);
     let (public, admin) = host.serving().await;
     let line = host
-        .line("the refusal's log line", |line| line.field("plugin") == "bad" && line.field("code") == "not_wasm")
+        .line("the refusal's log line", |line| {
+            line.field("plugin") == "bad" && line.field("code") == "not_wasm"
+        })
         .await;
     assert!(matches!(line.field("level"), "WARN" | "ERROR"), "{}", line.text);
     host.line("the other's log line", |line| {

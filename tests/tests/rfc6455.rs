@@ -105,7 +105,10 @@ async fn control_frames_are_answered_between_fragments() {
     socket.send(&Frame::text("be").unfinished()).await;
     socket.send(&Frame::new(Opcode::Ping, "in between")).await;
     let pong = socket.read().await.expect("a pong");
-    assert_eq!((pong.opcode, pong.payload.as_slice()), (Opcode::Pong, &b"in between"[..]));
+    assert_eq!(
+        (pong.opcode, pong.payload.as_slice()),
+        (Opcode::Pong, &b"in between"[..])
+    );
     socket.send(&Frame::new(Opcode::Pong, "nobody asked")).await;
     socket.send(&Frame::new(Opcode::Continuation, "tween")).await;
     expect_message(&mut socket, Opcode::Text, b"between").await;
@@ -142,19 +145,26 @@ async fn what_the_standard_forbids_fails_with_1002() {
     let mut cases = vec![
         ("a ping of 126 bytes", vec![Frame::new(Opcode::Ping, [0; 126])]),
         ("a close of 126 bytes", vec![Frame::close(1000, [b'x'; 124])]),
-        ("a fragmented ping", vec![
-            Frame::new(Opcode::Ping, "a").unfinished(),
-            Frame::new(Opcode::Continuation, "b"),
-        ]),
+        (
+            "a fragmented ping",
+            vec![
+                Frame::new(Opcode::Ping, "a").unfinished(),
+                Frame::new(Opcode::Continuation, "b"),
+            ],
+        ),
         ("an unmasked frame", vec![Frame::text("plain").unmasked()]),
-        ("a continuation of nothing", vec![Frame::new(Opcode::Continuation, "what?")]),
-        ("an unfinished continuation of nothing", vec![
-            Frame::new(Opcode::Continuation, "what?").unfinished(),
-        ]),
-        ("a new message inside a fragmented one", vec![
-            Frame::text("one").unfinished(),
-            Frame::text("two"),
-        ]),
+        (
+            "a continuation of nothing",
+            vec![Frame::new(Opcode::Continuation, "what?")],
+        ),
+        (
+            "an unfinished continuation of nothing",
+            vec![Frame::new(Opcode::Continuation, "what?").unfinished()],
+        ),
+        (
+            "a new message inside a fragmented one",
+            vec![Frame::text("one").unfinished(), Frame::text("two")],
+        ),
         ("a close frame of one byte", vec![Frame::new(Opcode::Close, [3])]),
     ];
     for bits in 1..8 {
@@ -174,12 +184,22 @@ async fn what_the_standard_forbids_fails_with_1002() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_before_a_violation_is_still_answered() {
+async fn messages_before_a_violation_are_answered_though_all_come_at_once() {
     let bed = echo().await;
+    let bad = Frame::text("bad").with_reserved(4).encode();
     let mut socket = open(&bed).await;
-    socket.send(&Frame::text("good")).await;
+    socket
+        .write(&[Frame::text("good").encode(), bad.clone()].concat())
+        .await;
     expect_message(&mut socket, Opcode::Text, b"good").await;
-    socket.send(&Frame::text("bad").with_reserved(4)).await;
+    assert_eq!(socket.close_code().await, Some(1002));
+
+    let mut socket = open(&bed).await;
+    let first = [Frame::text("one").encode(), Frame::text("two").encode()].concat();
+    let ping = Frame::new(Opcode::Ping, "ignored").encode();
+    socket.write(&[first, bad, ping].concat()).await;
+    expect_message(&mut socket, Opcode::Text, b"one").await;
+    expect_message(&mut socket, Opcode::Text, b"two").await;
     assert_eq!(socket.close_code().await, Some(1002));
 }
 
@@ -188,13 +208,13 @@ async fn text_that_is_not_utf8_fails_with_1007() {
     let bed = echo().await;
     let bad: [&[u8]; 9] = [
         b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited", // a surrogate
-        b"\xf4\x90\x80\x80",                                                // past U+10FFFF
-        b"\xc0\xaf",                                                        // overlong
+        b"\xf4\x90\x80\x80",                                               // past U+10FFFF
+        b"\xc0\xaf",                                                       // overlong
         b"\xe0\x80\xaf",
         b"\xf8\x88\x80\x80\x80", // five bytes
         b"\xfe",
         b"\xff",
-        b"\x80",     // a continuation of nothing
+        b"\x80",       // a continuation of nothing
         b"ab\xe2\x82", // cut short
     ];
     for payload in bad {
@@ -293,7 +313,13 @@ async fn nothing_is_answered_after_a_close() {
 async fn sixteen_mebibytes_come_back_in_one_frame() {
     let bed = echo().await;
     let text = vec![b'*'; 16 * MIB];
-    expect_echo(&bed, &[Frame::new(Opcode::Text, text.clone())], Opcode::Text, &text).await;
+    expect_echo(
+        &bed,
+        &[Frame::new(Opcode::Text, text.clone())],
+        Opcode::Text,
+        &text,
+    )
+    .await;
     let binary = vec![0xfe; 16 * MIB];
     expect_echo(&bed, &[Frame::binary(binary.clone())], Opcode::Binary, &binary).await;
 }
@@ -307,7 +333,11 @@ async fn sixteen_mebibytes_come_back_from_many_frames() {
         let mut bytes = Vec::with_capacity(17 * MIB);
         let count = whole.len() / piece;
         for index in 0..count {
-            let opcode = if index == 0 { Opcode::Text } else { Opcode::Continuation };
+            let opcode = if index == 0 {
+                Opcode::Text
+            } else {
+                Opcode::Continuation
+            };
             let mut frame = Frame::new(opcode, vec![b'*'; piece]);
             frame.fin = index + 1 == count;
             bytes.extend(frame.encode());
@@ -344,7 +374,9 @@ async fn frames_may_arrive_one_byte_at_a_time() {
     socket.send_bytewise(&Frame::text(&text)).await;
     expect_message(&mut socket, Opcode::Text, text.as_bytes()).await;
     socket.send_bytewise(&Frame::text("frag").unfinished()).await;
-    socket.send_bytewise(&Frame::new(Opcode::Continuation, "ment")).await;
+    socket
+        .send_bytewise(&Frame::new(Opcode::Continuation, "ment"))
+        .await;
     expect_message(&mut socket, Opcode::Text, b"fragment").await;
 }
 
@@ -353,7 +385,10 @@ async fn many_frames_in_one_segment_are_answered_in_order() {
     let bed = echo().await;
     let mut socket = open(&bed).await;
     let numbers: Vec<String> = (0..200).map(|number: u32| number.to_string()).collect();
-    let bytes: Vec<u8> = numbers.iter().flat_map(|text| Frame::text(text).encode()).collect();
+    let bytes: Vec<u8> = numbers
+        .iter()
+        .flat_map(|text| Frame::text(text).encode())
+        .collect();
     socket.write(&bytes).await;
     for number in &numbers {
         expect_message(&mut socket, Opcode::Text, number.as_bytes()).await;

@@ -57,11 +57,18 @@ async fn a_resume_as_first_frame_brings_what_was_missed() {
 
     let mut chat = Chat::silent(Connect::default(), bed.addr(), "/chat").await;
     chat.seq = after;
-    chat.send(json!({"type": "resume", "session": session, "epoch": epoch, "after": after})).await;
+    chat.send(json!({"type": "resume", "session": session, "epoch": epoch, "after": after}))
+        .await;
     let hello = chat.hello().await;
-    assert_eq!((&hello["recovered"], &hello["session"]), (&json!(true), &json!(session)));
+    assert_eq!(
+        (&hello["recovered"], &hello["session"]),
+        (&json!(true), &json!(session))
+    );
     let rest = chat.reply("m1").await;
-    assert_eq!(first["content"].as_str().expect("text").to_owned() + &rest.text, "0 1 2 3 4 5 6 7 ");
+    assert_eq!(
+        first["content"].as_str().expect("text").to_owned() + &rest.text,
+        "0 1 2 3 4 5 6 7 "
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,10 +81,14 @@ async fn a_late_resume_on_an_unused_session_is_honoured_with_a_second_hello() {
 
     let mut chat = bed.chat().await;
     assert_ne!(chat.session(), session);
-    chat.send(json!({"type": "resume", "session": session, "epoch": epoch, "after": 1})).await;
+    chat.send(json!({"type": "resume", "session": session, "epoch": epoch, "after": 1}))
+        .await;
     chat.seq = 1;
     let hello = chat.hello().await;
-    assert_eq!((&hello["recovered"], &hello["session"]), (&json!(true), &json!(session)));
+    assert_eq!(
+        (&hello["recovered"], &hello["session"]),
+        (&json!(true), &json!(session))
+    );
     assert_eq!(chat.reply("m1").await.text, "one");
     assert_eq!(chat.seq, seq);
 }
@@ -114,7 +125,10 @@ async fn another_epoch_is_not_recovered_and_says_which_one_holds() {
     old.ask("m1", "chat", "one").await;
     let (session, epoch) = (old.session().to_owned(), old.epoch().to_owned());
     old.close().await;
-    let mut chat = Connect::default().resume(&session, "another", 2).open(bed.addr()).await;
+    let mut chat = Connect::default()
+        .resume(&session, "another", 2)
+        .open(bed.addr())
+        .await;
     assert_eq!(chat.hello["recovered"], false);
     assert_eq!(chat.session(), session);
     assert_eq!(chat.epoch(), epoch);
@@ -146,10 +160,16 @@ async fn frames_the_outbox_let_go_of_make_recovered_false() {
     }
     let (session, epoch, seq) = (chat.session().to_owned(), chat.epoch().to_owned(), chat.seq);
     chat.vanish();
-    let again = Connect::default().resume(&session, &epoch, seq - 3).open(bed.addr()).await;
+    let again = Connect::default()
+        .resume(&session, &epoch, seq - 3)
+        .open(bed.addr())
+        .await;
     assert_eq!(again.hello["recovered"], true);
     again.vanish();
-    let again = Connect::default().resume(&session, &epoch, 1).open(bed.addr()).await;
+    let again = Connect::default()
+        .resume(&session, &epoch, 1)
+        .open(bed.addr())
+        .await;
     assert_eq!(again.hello["recovered"], false);
 }
 
@@ -164,10 +184,19 @@ async fn what_was_acknowledged_is_not_kept() {
     // The answer to the next message proves that the ack was read.
     chat.ask("m3", "chat", "three").await;
     chat.vanish();
-    let all = Connect::default().resume(&session, &epoch, 3).open(bed.addr()).await;
-    assert_eq!(all.hello["recovered"], true, "frame 3 was acknowledged, 4 is kept");
+    let all = Connect::default()
+        .resume(&session, &epoch, 3)
+        .open(bed.addr())
+        .await;
+    assert_eq!(
+        all.hello["recovered"], true,
+        "frame 3 was acknowledged, 4 is kept"
+    );
     all.vanish();
-    let earlier = Connect::default().resume(&session, &epoch, 2).open(bed.addr()).await;
+    let earlier = Connect::default()
+        .resume(&session, &epoch, 2)
+        .open(bed.addr())
+        .await;
     assert_eq!(earlier.hello["recovered"], false, "frame 3 is gone");
 }
 
@@ -292,7 +321,12 @@ async fn as_many_messages_run_at_once_as_the_session_allows() {
     }
     let mut begun = std::collections::BTreeSet::new();
     while begun.len() < 3 {
-        begun.insert(chat.until("chunk").await["id"].as_str().expect("an id").to_owned());
+        begun.insert(
+            chat.until("chunk").await["id"]
+                .as_str()
+                .expect("an id")
+                .to_owned(),
+        );
     }
     assert!(!begun.contains("m3"), "{begun:?}");
     chat.send(json!({"type": "cancel", "id": "m1"})).await;
@@ -310,7 +344,10 @@ async fn past_its_queue_a_session_is_busy_and_says_when_to_come_back() {
         chat.message(id, "chat", id).await;
     }
     let error = chat.until("error").await;
-    assert_eq!((&error["code"], &error["id"]), (&json!("session_busy"), &json!("m4")));
+    assert_eq!(
+        (&error["code"], &error["id"]),
+        (&json!("session_busy"), &json!("m4"))
+    );
     assert_eq!(error["retryable"], true);
     assert!(error["retry_after_ms"].is_u64(), "{error}");
     chat.send(json!({"type": "cancel", "id": "m1"})).await;
@@ -324,7 +361,10 @@ async fn past_its_queue_a_session_is_busy_and_says_when_to_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_message_ends_in_exactly_one_final_frame() {
     let bed = bed().await;
-    for (number, command) in ["slow 1000000 20", "sleep 600000", "loop", "flood"].into_iter().enumerate() {
+    for (number, command) in ["slow 1000000 20", "sleep 600000", "loop", "flood"]
+        .into_iter()
+        .enumerate()
+    {
         let mut chat = bed.chat().await;
         let id = format!("m{number}");
         chat.message(&id, "do", command).await;
@@ -333,13 +373,20 @@ async fn a_cancelled_message_ends_in_exactly_one_final_frame() {
             chat.send(json!({"type": "cancel", "id": id})).await;
         }
         let error = chat.until("error").await;
-        assert_eq!((&error["code"], &error["id"]), (&json!("cancelled"), &json!(id)), "{command}");
+        assert_eq!(
+            (&error["code"], &error["id"]),
+            (&json!("cancelled"), &json!(id)),
+            "{command}"
+        );
         assert_eq!(error["final"], true);
         // Later cancels may be told that there is nothing to cancel, no more.
         chat.message("next", "chat", "on").await;
         loop {
             let frame = chat.frame().await;
-            assert!(frame["id"] != json!(id) || frame["code"] == "message_unknown", "{frame}");
+            assert!(
+                frame["id"] != json!(id) || frame["code"] == "message_unknown",
+                "{frame}"
+            );
             if frame["type"] == "done" {
                 break;
             }
@@ -357,7 +404,10 @@ async fn a_message_cancelled_while_it_waits_never_starts() {
     chat.until("chunk").await;
     chat.send(json!({"type": "cancel", "id": "m2"})).await;
     let error = chat.until("error").await;
-    assert_eq!((&error["code"], &error["id"]), (&json!("cancelled"), &json!("m2")));
+    assert_eq!(
+        (&error["code"], &error["id"]),
+        (&json!("cancelled"), &json!("m2"))
+    );
     chat.send(json!({"type": "cancel", "id": "m1"})).await;
     assert_eq!(chat.until("error").await["id"], "m1");
     assert_eq!(chat.reply("m3").await.text, "third");
@@ -395,9 +445,15 @@ async fn every_frame_of_a_reply_names_message_and_handler() {
             }
         }
         let part = &reply.last["parts"][0];
-        assert_eq!((&part["handler"], &part["ok"]), (&json!("misbehave"), &json!(true)));
+        assert_eq!(
+            (&part["handler"], &part["ok"]),
+            (&json!("misbehave"), &json!(true))
+        );
         assert_eq!(part["version"], reply.last["version"]);
-        assert!(part["usage"].is_object() && reply.last["ms"].is_number(), "{part}");
+        assert!(
+            part["usage"].is_object() && reply.last["ms"].is_number(),
+            "{part}"
+        );
         assert!(reply.version().starts_with("sha256:"), "{}", reply.version());
     }
 }

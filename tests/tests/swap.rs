@@ -68,8 +68,16 @@ async fn fifty_swaps_under_load_lose_duplicate_reorder_and_close_nothing() {
     for (version, stamps) in &total.stamps {
         assert_eq!(stamps.len(), 1, "{version} answered as {stamps:?}");
     }
-    assert!(total.replies > CONNECTIONS * 2, "{} replies are no load", total.replies);
-    assert!(total.stamps.len() > SWAPS / 4, "hardly any swap met a message: {:?}", total.stamps);
+    assert!(
+        total.replies > CONNECTIONS * 2,
+        "{} replies are no load",
+        total.replies
+    );
+    assert!(
+        total.stamps.len() > SWAPS / 4,
+        "hardly any swap met a message: {:?}",
+        total.stamps
+    );
     only_the_last_version_is_left(&bed, versions.last().expect("a version")).await;
 }
 
@@ -95,13 +103,18 @@ async fn converse(mut chat: Chat, connection: usize, stop: Arc<AtomicBool>) -> S
     while !stop.load(Ordering::Relaxed) {
         pace.tick().await;
         let id = format!("m{}", seen.replies);
-        let words: Vec<String> = (0..WORDS).map(|word| format!("{connection}-{id}-{word}")).collect();
+        let words: Vec<String> = (0..WORDS)
+            .map(|word| format!("{connection}-{id}-{word}"))
+            .collect();
         let reply = chat.ask(&id, "stamp", &words.join(" ")).await;
         let stamp = whole(&reply.text, &words);
         assert_eq!(reply.of("accepted").len(), 1);
         assert_eq!(reply.of("chunk").len(), WORDS);
         assert_eq!(reply.last["type"], "done", "in {}", reply.last);
-        seen.stamps.entry(reply.version().to_owned()).or_default().insert(stamp);
+        seen.stamps
+            .entry(reply.version().to_owned())
+            .or_default()
+            .insert(stamp);
         seen.replies += 1;
     }
     chat.close().await;
@@ -124,7 +137,10 @@ fn whole(text: &str, words: &[String]) -> String {
 async fn only_the_last_version_is_left(bed: &Bed, last: &str) {
     eventually("the old generations to be freed", || async {
         let status = bed.host.runtime().plugin("stamp").expect("the plugin");
-        let held = status.versions.iter().filter(|version| version.state != VersionState::Freed);
+        let held = status
+            .versions
+            .iter()
+            .filter(|version| version.state != VersionState::Freed);
         let held: Vec<&str> = held.map(|version| version.version.as_str()).collect();
         (held == [last]).then_some(())
     })
@@ -139,7 +155,13 @@ async fn a_call_ends_on_the_version_it_began_on_and_frees_it_with_its_end() {
         .config("[[route]]\nmatch = { mtype = \"do\" }\nhandler = \"slow\"")
         .start()
         .await;
-    let first = bed.host.runtime().plugin("slow").expect("slow").version.expect("a version");
+    let first = bed
+        .host
+        .runtime()
+        .plugin("slow")
+        .expect("slow")
+        .version
+        .expect("a version");
 
     let mut old = bed.chat().await;
     old.message("m1", "do", "slow 1000000 20").await;
@@ -159,7 +181,8 @@ async fn a_call_ends_on_the_version_it_began_on_and_frees_it_with_its_end() {
 
     old.send(json!({"type": "cancel", "id": "m1"})).await;
     assert_eq!(old.until("error").await["code"], "cancelled");
-    let freed = |event: &PluginEvent| matches!(event, PluginEvent::Freed { version, .. } if *version == first);
+    let freed =
+        |event: &PluginEvent| matches!(event, PluginEvent::Freed { version, .. } if *version == first);
     bed.event("the old version to be freed", freed).await;
     let status = bed.admin().get_ok("/plugins/slow").await;
     assert_eq!(in_flight(&status, &first), None, "{status}");

@@ -6,7 +6,12 @@
 //! world, since a component imports only what it was built with. A new field,
 //! case or flag is not: it changes the layout of what is passed. Nor is a new
 //! export: an earlier component has none.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
