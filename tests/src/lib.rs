@@ -11,8 +11,9 @@
 //!   included; [`Http`] speaks to the public and the admin listener.
 //!
 //! Nothing here sleeps in order to wait: every wait is for a frame, an event, a
-//! log line, the end of a process or ([`eventually`]) a changed answer, and each has an upper bound
-//! ([`PATIENCE`]), past which the test fails with what it was waiting for.
+//! log line, the end of a process or ([`eventually`]) an answer that changes,
+//! and each has an upper bound ([`PATIENCE`]), past which the test fails with
+//! what it was waiting for.
 
 #![allow(
     clippy::expect_used,

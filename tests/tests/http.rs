@@ -1,5 +1,5 @@
-//! The HTTP side: messages as JSON and as events, who may talk to the host, how
-//! long it waits, and what it says of itself.
+//! Messages over HTTP, as one object and as events, and the conversations they
+//! belong to.
 
 #![allow(
     clippy::expect_used,
@@ -9,20 +9,12 @@
     reason = "tests"
 )]
 
-use std::net::SocketAddr;
-
 use reqwest::Method;
-use segue_tests::{Bed, Connect, Http, Process, Site, SseEvent, component, within};
+use segue_tests::{Bed, Site, SseEvent};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 async fn bed() -> Bed {
     Site::builder().standard().start().await
-}
-
-async fn bed_with(config: &str) -> Bed {
-    Site::builder().standard().config(config).start().await
 }
 
 fn message(mtype: &str, content: &str) -> Value {

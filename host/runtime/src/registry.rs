@@ -307,14 +307,15 @@ impl Shared {
             slot.current.swap(Some(built.generation))
         };
         slot.tenure.loaded.fetch_add(1, Ordering::Relaxed);
-        let ms = started.elapsed().as_secs_f64() * 1000.0;
+        let ms = crate::units::millis(started.elapsed());
         let before = previous.as_ref().map(|generation| generation.version());
         tracing::info!(
             plugin = name,
             version,
             previous = before,
             ms,
-            "plugin {name} serves in version {version}"
+            "plugin {name} serves in version {}",
+            short(&version)
         );
         self.tell(PluginEvent::Loaded {
             name,
@@ -341,4 +342,10 @@ impl Shared {
             self.slots.store(Arc::new(slots));
         }
     }
+}
+/// Enough of a version for a person to tell it from another: the fields of a
+/// log line have it whole.
+fn short(version: &str) -> &str {
+    const DIGITS: usize = "sha256:".len() + 12;
+    version.get(..DIGITS).unwrap_or(version)
 }

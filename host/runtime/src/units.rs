@@ -53,6 +53,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// Milliseconds, to the microsecond: more digits say nothing.
+pub fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// Writes a size with the largest unit that suits it: `64 MiB`, `95.4 MiB`,
 /// `17 bytes`.
 pub fn format_size(bytes: u64) -> String {

@@ -91,7 +91,7 @@ async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trac
     };
     let label = turn.snapshot.routes.label(&exchange.message.mtype);
     app.metrics.message_ended(label, outcome, started.elapsed());
-    let ms = started.elapsed().as_secs_f64() * 1e3;
+    let ms = segue_runtime::units::millis(started.elapsed());
     match &end {
         End::Failed(error) if error.code != ErrorCode::Cancelled => {
             tracing::warn!(mtype = label, outcome, ms, %error, "message failed");
@@ -177,7 +177,7 @@ fn conclude(ended: Vec<Ended>, started: Instant) -> End {
             .map(Ended::summary)
             .collect::<Vec<PartSummary>>()
             .into(),
-        ms: started.elapsed().as_secs_f64() * 1e3,
+        ms: segue_runtime::units::millis(started.elapsed()),
     }
 }
 

@@ -129,7 +129,7 @@ impl Running {
                         message: panic.to_string(),
                     })
                 });
-                usage.ms = started.elapsed().as_secs_f64() * 1e3;
+                usage.ms = segue_runtime::units::millis(started.elapsed());
                 Outcome { result, usage }
             }
         }

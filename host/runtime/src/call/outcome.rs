@@ -121,7 +121,7 @@ pub(super) fn panicked(started: Instant) -> Outcome {
 }
 
 fn ms_since(started: Instant) -> f64 {
-    started.elapsed().as_secs_f64() * 1000.0
+    crate::units::millis(started.elapsed())
 }
 
 fn of_fault(fault: ReplyFault, state: &CallState) -> CallError {

@@ -41,7 +41,7 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         %method,
         route,
         status = response.status().as_u16(),
-        ms = took.as_secs_f64() * 1e3,
+        ms = segue_runtime::units::millis(took),
         trace_id = trace.map(|trace| tracing::field::display(trace.trace_id())),
         "answered"
     );

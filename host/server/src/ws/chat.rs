@@ -263,12 +263,12 @@ async fn read(
     notices: &Notices,
     stream: &mut Stream,
     pulse: &Pulse,
-    mut first: Option<Received>,
+    mut next: Option<Received>,
 ) -> Exit {
     let mut bad_frames = 0;
     let mut unused = true;
     loop {
-        let received = match first.take() {
+        let received = match next.take() {
             Some(received) => received,
             None => socket::receive(stream, pulse).await,
         };
@@ -302,7 +302,8 @@ async fn read(
             }
             Ok(frame) => {
                 bad_frames = 0;
-                on_frame(app, session, notices, frame).await;
+                let work = on_frame(app, session, notices, frame);
+                next = meanwhile(app, session, stream, pulse, work).await;
             }
             Err(bad) => {
                 refuse(app, session, notices, bad).await;
@@ -313,6 +314,50 @@ async fn read(
             }
         }
         unused = false;
+    }
+}
+
+/// Does `work`, which may wait while the client does not read what it was sent.
+/// A cancel or an ack that comes meanwhile is obeyed at once; the first other
+/// thing is given back, and what comes after it waits in the socket.
+async fn meanwhile(
+    app: &App,
+    session: &Session,
+    stream: &mut Stream,
+    pulse: &Pulse,
+    work: impl Future<Output = ()>,
+) -> Option<Received> {
+    let mut ahead = None;
+    tokio::pin!(work);
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = &mut work => return ahead,
+            received = socket::receive(stream, pulse), if ahead.is_none() => received,
+        };
+        match received {
+            Received::Over(_) => return Some(received),
+            received if obeyed(app, session, &received) => {}
+            received => ahead = Some(received),
+        }
+    }
+}
+
+fn obeyed(app: &App, session: &Session, received: &Received) -> bool {
+    let Received::Text(text) = received else {
+        return false;
+    };
+    match ClientFrame::parse(text) {
+        Ok(ClientFrame::Ack { seq }) => {
+            session.outbox.ack(seq);
+            true
+        }
+        // One that is not known yet may be the very message that waits.
+        Ok(ClientFrame::Cancel { id }) => {
+            let snapshot = app.snapshot();
+            session.cancel(&id, &snapshot.rules, &snapshot.bounds)
+        }
+        _ => false,
     }
 }
 
