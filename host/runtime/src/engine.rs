@@ -29,6 +29,13 @@ pub(crate) const TABLES_PER_UNIT: u32 = 8;
 /// bounds what is used of it.
 const TABLE_ELEMENTS: usize = 100_000;
 
+/// Slots that keep their pages between calls. Each holds up to
+/// [`RESIDENT_BYTES`]: this bounds what an idle host has left of busy times.
+const WARM_SLOTS: u32 = 32;
+
+/// What a warm slot keeps of its memory: as much as a typical guest touches.
+const RESIDENT_BYTES: usize = 2 << 20;
+
 /// Memories and tables that one core module may have.
 const PER_MODULE: u32 = 16;
 
@@ -59,8 +66,8 @@ pub(crate) fn new_engine(settings: &Settings) -> Result<Engine, StartError> {
         .max_tables_per_module(PER_MODULE)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(usize::try_from(memory_bytes).unwrap_or(usize::MAX))
-        .max_unused_warm_slots(100)
-        .linear_memory_keep_resident(2 << 20)
+        .max_unused_warm_slots(WARM_SLOTS)
+        .linear_memory_keep_resident(RESIDENT_BYTES)
         .table_keep_resident(4096)
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();

@@ -1,0 +1,176 @@
+//! The reading half of a chat socket: frames become messages, cancels, acks.
+
+use std::sync::Arc;
+
+use segue_protocol::{ClientFrame, CloseCode, ErrorCode, FrameError, RequestError, ServerFrame};
+
+use super::super::socket::{self, Pulse, Received, Stream};
+use super::notices::Notices;
+use super::{Exit, Resume};
+use crate::dispatch;
+use crate::session::{Session, Taken};
+use crate::state::App;
+
+/// After so many frames in a row that cannot be read the socket is closed.
+const MAX_BAD_FRAMES: u32 = 100;
+/// Reads frames until the peer is gone or the host has had enough.
+pub(super) async fn read(
+    app: &Arc<App>,
+    session: &Arc<Session>,
+    notices: &Notices,
+    stream: &mut Stream,
+    pulse: &Pulse,
+    mut next: Option<Received>,
+) -> Exit {
+    let mut bad_frames = 0;
+    let mut unused = true;
+    loop {
+        let received = match next.take() {
+            Some(received) => received,
+            None => socket::receive(stream, pulse).await,
+        };
+        let text = match received {
+            Received::Text(text) => text,
+            Received::Binary(_) => {
+                let error = RequestError::new(
+                    ErrorCode::InvalidFrame,
+                    "/chat speaks JSON in text frames, not binary",
+                );
+                refuse(app, session, notices, FrameError { id: None, error }).await;
+                bad_frames += 1;
+                if bad_frames >= MAX_BAD_FRAMES {
+                    return Exit::Host(CloseCode::TooManyBadFrames);
+                }
+                continue;
+            }
+            Received::Over(code) => return Exit::Peer(code),
+        };
+        match ClientFrame::parse(&text) {
+            Ok(ClientFrame::Resume {
+                session,
+                epoch,
+                after,
+            }) if unused => {
+                return Exit::Switch(Resume {
+                    session,
+                    epoch,
+                    after,
+                });
+            }
+            Ok(frame) => {
+                bad_frames = 0;
+                let work = on_frame(app, session, notices, frame);
+                next = meanwhile(app, session, stream, pulse, work).await;
+            }
+            Err(bad) => {
+                refuse(app, session, notices, bad).await;
+                bad_frames += 1;
+                if bad_frames >= MAX_BAD_FRAMES {
+                    return Exit::Host(CloseCode::TooManyBadFrames);
+                }
+            }
+        }
+        unused = false;
+    }
+}
+
+/// Does `work`, which may wait while the client does not read what it was sent.
+/// A cancel or an ack that comes meanwhile is obeyed at once; the first other
+/// thing is given back, and what comes after it waits in the socket.
+async fn meanwhile(
+    app: &App,
+    session: &Session,
+    stream: &mut Stream,
+    pulse: &Pulse,
+    work: impl Future<Output = ()>,
+) -> Option<Received> {
+    let mut ahead = None;
+    tokio::pin!(work);
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = &mut work => return ahead,
+            received = socket::receive(stream, pulse), if ahead.is_none() => received,
+        };
+        match received {
+            Received::Over(_) => return Some(received),
+            received if obeyed(app, session, &received) => {}
+            received => ahead = Some(received),
+        }
+    }
+}
+
+fn obeyed(app: &App, session: &Session, received: &Received) -> bool {
+    let Received::Text(text) = received else {
+        return false;
+    };
+    match ClientFrame::parse(text) {
+        Ok(ClientFrame::Ack { seq }) => {
+            session.outbox.ack(seq);
+            true
+        }
+        // One that is not known yet may be the very message that waits.
+        Ok(ClientFrame::Cancel { id }) => {
+            let snapshot = app.snapshot();
+            session.cancel(&id, &snapshot.rules, &snapshot.bounds)
+        }
+        _ => false,
+    }
+}
+
+async fn on_frame(app: &Arc<App>, session: &Arc<Session>, notices: &Notices, frame: ClientFrame) {
+    let refused = match frame {
+        ClientFrame::Message(message) => {
+            let id = message.id.clone();
+            match dispatch::accept(app, session, message).await {
+                Ok(Taken::Finished(exchange)) => return dispatch::replay(app, session, &exchange).await,
+                Ok(_) => return,
+                Err(error) => FrameError { id, error },
+            }
+        }
+        ClientFrame::Cancel { id } => {
+            let snapshot = app.snapshot();
+            if session.cancel(&id, &snapshot.rules, &snapshot.bounds) {
+                return;
+            }
+            let message = format!("there is no message {id:?} in this session to cancel");
+            FrameError {
+                id: None,
+                error: RequestError::new(ErrorCode::MessageUnknown, message),
+            }
+        }
+        ClientFrame::Ack { seq } => return session.outbox.ack(seq),
+        ClientFrame::Auth { .. } => FrameError {
+            id: None,
+            error: RequestError::new(
+                ErrorCode::InvalidFrame,
+                "this host runs without authentication; send no token",
+            ),
+        },
+        ClientFrame::Resume { .. } => FrameError {
+            id: None,
+            error: RequestError::new(
+                ErrorCode::InvalidFrame,
+                "`resume` is the first frame of a socket; open a new one to change sessions",
+            ),
+        },
+    };
+    refuse(app, session, notices, refused).await;
+}
+
+/// Answers a frame with an error: numbered if it is about a message, beside the
+/// numbers otherwise. Waits while the client does not read.
+async fn refuse(app: &App, session: &Session, notices: &Notices, refused: FrameError) {
+    let FrameError { id, error } = refused;
+    let Some(id) = id else {
+        return notices.put(ServerFrame::ConnectionError { error }).await;
+    };
+    let frame = ServerFrame::Error {
+        id: id.into(),
+        handler: None,
+        error,
+        last: true,
+        replayed: false,
+    };
+    session.outbox.push_last(&app.snapshot().bounds, frame).await;
+}
