@@ -10,6 +10,8 @@
 
 mod conversation;
 mod exchange;
+#[cfg(test)]
+mod model_tests;
 mod outbox;
 mod registry;
 #[allow(clippy::module_inception)]
