@@ -158,8 +158,10 @@ pub struct Session {
     /// 1 s to 30 days. After it: `session_unknown`.
     #[serde(serialize_with = "duration")]
     pub ttl: Duration,
-    /// Sessions at a time. Default 100,000, 1 to 10,000,000. Past it a new
-    /// one is refused with `overloaded`.
+    /// Sessions at a time. Default 100,000, 1 to 10,000,000. Past it those
+    /// that nobody is connected to make room, empty ones first, then the
+    /// longest deserted; where all are in use a new one is refused with
+    /// `overloaded`.
     pub max_sessions: usize,
     /// How long a message's id is remembered. Default 24 h, 1 s to 30 days.
     /// After it the same id is a new message.

@@ -76,6 +76,8 @@ struct State {
     /// Dropped since the last frame that was kept.
     dropped: u64,
     dropped_total: u64,
+    /// A frame was dropped, and nothing was read since.
+    deaf: bool,
     places: Vec<Place>,
     readers_ever: u64,
 }
@@ -126,8 +128,8 @@ impl Outbox {
             let read = self.read.notified();
             tokio::pin!(read);
             read.as_mut().enable();
-            let readers;
-            (frame, readers) = match self.try_push(bounds, frame) {
+            let (readers, deaf);
+            (frame, readers, deaf) = match self.try_push(bounds, frame) {
                 Ok(()) => return 0,
                 Err(full) => full,
             };
@@ -136,7 +138,7 @@ impl Outbox {
                 continue;
             }
             let end = *patience.get_or_insert_with(|| tokio::time::Instant::now() + bounds.wait);
-            if readers > 0 && tokio::time::timeout_at(end, read).await.is_ok() {
+            if readers > 0 && !deaf && tokio::time::timeout_at(end, read).await.is_ok() {
                 continue;
             }
             if bounds.on_full != OnFull::Close {
@@ -151,15 +153,16 @@ impl Outbox {
         }
     }
 
-    /// Appends or joins, or gives the frame back with the number of readers.
-    fn try_push(&self, bounds: &Bounds, frame: ServerFrame) -> Result<(), (ServerFrame, usize)> {
+    /// Appends or joins, or gives the frame back with the number of readers and
+    /// whether they were waited for in vain already.
+    fn try_push(&self, bounds: &Bounds, frame: ServerFrame) -> Result<(), (ServerFrame, usize, bool)> {
         let mut state = self.lock();
         match state.room(bounds, Some(&frame)) {
             Room::Yes => {
                 state.append(bounds, frame);
             }
             Room::Joined => {}
-            Room::Full => return Err((frame, state.readers())),
+            Room::Full => return Err((frame, state.readers(), state.deaf)),
         }
         drop(state);
         self.appended.notify_waiters();
@@ -196,6 +199,8 @@ impl Outbox {
 
     fn drop_for(&self, bounds: &Bounds, frame: ServerFrame) -> u64 {
         let mut state = self.lock();
+        // Nobody is waited for again until somebody has read.
+        state.deaf = true;
         if bounds.on_full == OnFull::DropOldest && state.drop_oldest_unread() {
             state.append(bounds, frame);
         } else {
@@ -214,6 +219,7 @@ impl Outbox {
         let mut state = self.lock();
         state.readers_ever += 1;
         let id = state.readers_ever;
+        state.deaf = false;
         let cursor = after.min(state.last_seq);
         state.written_to = state.written_to.max(cursor);
         state.given_to = state.given_to.max(cursor);
@@ -470,6 +476,7 @@ impl Reader {
             place.written = written;
             place.given = self.cursor;
         }
+        state.deaf &= !news;
         state.written_to = state.written_to.max(written);
         state.given_to = state.given_to.max(self.cursor);
         drop(state);

@@ -1,9 +1,10 @@
 //! All sessions of the host.
 //!
-//! At most `max_sessions`: past it the session that has been deserted longest
-//! makes room, and when there is none, the newcomer is refused. A session that
-//! nobody has visited for `ttl` is forgotten, at the latest an eighth of `ttl`
-//! (at most a minute) after it is due.
+//! At most `max_sessions`: past it sessions that nobody is connected to make
+//! room, empty ones first, then those deserted longest; when there is none, the
+//! newcomer is refused. A session that nobody has visited for `ttl` is
+//! forgotten, at the latest an eighth of `ttl` (at most a minute) after it is
+//! due.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,23 @@ struct Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimit;
 
+/// Lets go of a hundredth of the sessions, so that looking through all of them
+/// is rare: deserted ones, first those nobody has said anything in, then those
+/// deserted longest. Says how many went.
+fn make_room(all: &mut HashMap<Arc<str>, Arc<Session>>) -> usize {
+    let mut deserted: Vec<_> = all
+        .values()
+        .filter(|s| is_nobodys(s))
+        .filter_map(|s| Some((s.message_count() > 0, s.deserted_since()?, s.id.clone())))
+        .collect();
+    deserted.sort_unstable();
+    deserted.truncate(all.len() / 100 + 1);
+    for (_, _, id) in &deserted {
+        all.remove(id);
+    }
+    deserted.len()
+}
+
 /// A session as operators see it.
 #[derive(Debug, Serialize)]
 pub struct SessionStatus {
@@ -61,14 +79,8 @@ impl Sessions {
             crate::ids::random().into(),
         ));
         let mut all = self.all();
-        if all.len() >= max_sessions {
-            let longest = all
-                .values()
-                .filter(|s| is_nobodys(s))
-                .filter_map(|s| Some((s.deserted_since()?, s.id.clone())))
-                .min_by_key(|(since, _)| *since);
-            let (_, id) = longest.ok_or(SessionLimit)?;
-            all.remove(&id);
+        if all.len() >= max_sessions && make_room(&mut all) == 0 {
+            return Err(SessionLimit);
         }
         all.insert(session.id.clone(), session.clone());
         Ok(session)

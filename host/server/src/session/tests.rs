@@ -228,6 +228,23 @@ async fn dropping_policies_leave_a_gap_a_mark_and_a_truthful_cover() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_that_was_waited_for_in_vain_is_not_waited_for_again_until_it_reads() {
+    let outbox = Arc::new(Outbox::default());
+    let bounds = bounds(OnFull::DropNewest);
+    let mut reader = outbox.reader(0);
+    let began = tokio::time::Instant::now();
+    for _ in 0..50 {
+        outbox.push(&bounds, status("x")).await;
+    }
+    assert_eq!(began.elapsed(), bounds.wait, "once, not 42 times");
+    reader.next().await;
+    reader.next().await;
+    outbox.push(&bounds, status("fits again")).await;
+    outbox.push(&bounds, status("is waited for again")).await;
+    assert_eq!(began.elapsed(), 2 * bounds.wait);
+}
+
+#[tokio::test(start_paused = true)]
 async fn unread_chunks_are_joined_before_anything_waits() {
     let outbox = Arc::new(Outbox::default());
     let bounds = bounds(OnFull::Close);
