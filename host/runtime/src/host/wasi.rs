@@ -83,7 +83,10 @@ impl Shared {
 
     fn emit(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
-        self.log.write(self.level, self.name, text.trim_end());
+        let text = text.trim_end();
+        if !text.is_empty() {
+            self.log.write(self.level, self.name, text);
+        }
     }
 }
 
