@@ -17,7 +17,9 @@
 //!    and counted. Without a reader there is nobody to close: `close` lets the
 //!    sender wait (until its deadline), the other two drop at once.
 
-use std::collections::VecDeque;
+mod reader;
+mod state;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ use segue_protocol::ServerFrame;
 use tokio::sync::Notify;
 
 use crate::config::OnFull;
+pub use reader::{Patience, Reader};
+use state::{Place, Room, State};
 
 /// The bounds of an outbox.
 #[derive(Debug, Clone, Copy)]
@@ -61,41 +65,15 @@ pub struct Outbox {
     told: Notify,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    frames: VecDeque<Arc<Numbered>>,
-    bytes: usize,
-    /// The last number given.
-    last_seq: u64,
-    /// Everything up to here was written by some reader.
-    written_to: u64,
-    /// Everything up to here was at least given to one.
-    given_to: u64,
-    /// The highest number that is no longer here.
-    lost_to: u64,
-    /// Dropped since the last frame that was kept.
-    dropped: u64,
-    dropped_total: u64,
-    /// A frame was dropped, and nothing was read since.
-    deaf: bool,
-    places: Vec<Place>,
-    readers_ever: u64,
-}
-
-/// Where a reader stands.
-#[derive(Debug)]
-struct Place {
-    reader: u64,
-    written: u64,
-    given: u64,
-    /// Told to go: what it has not read no longer holds others up.
-    too_slow: bool,
-}
-
-enum Room {
-    Yes,
-    Joined,
-    Full,
+/// What became of a frame that was offered.
+enum Offered {
+    Taken,
+    Full {
+        frame: ServerFrame,
+        readers: usize,
+        /// Those were waited for in vain already.
+        deaf: bool,
+    },
 }
 
 impl Outbox {
@@ -130,8 +108,8 @@ impl Outbox {
             read.as_mut().enable();
             let (readers, deaf);
             (frame, readers, deaf) = match self.try_push(bounds, frame) {
-                Ok(()) => return 0,
-                Err(full) => full,
+                Offered::Taken => return 0,
+                Offered::Full { frame, readers, deaf } => (frame, readers, deaf),
             };
             if readers == 0 && bounds.on_full == OnFull::Close {
                 read.await;
@@ -153,20 +131,25 @@ impl Outbox {
         }
     }
 
-    /// Appends or joins, or gives the frame back with the number of readers and
-    /// whether they were waited for in vain already.
-    fn try_push(&self, bounds: &Bounds, frame: ServerFrame) -> Result<(), (ServerFrame, usize, bool)> {
+    /// Appends or joins, or gives the frame back.
+    fn try_push(&self, bounds: &Bounds, frame: ServerFrame) -> Offered {
         let mut state = self.lock();
         match state.room(bounds, Some(&frame)) {
             Room::Yes => {
                 state.append(bounds, frame);
             }
             Room::Joined => {}
-            Room::Full => return Err((frame, state.readers(), state.deaf)),
+            Room::Full => {
+                return Offered::Full {
+                    frame,
+                    readers: state.readers(),
+                    deaf: state.deaf,
+                };
+            }
         }
         drop(state);
         self.appended.notify_waiters();
-        Ok(())
+        Offered::Taken
     }
 
     /// Waits until a frame would be taken without waiting, as long as somebody
@@ -264,240 +247,5 @@ impl Outbox {
     /// Frames dropped by policy since the session began.
     pub fn dropped_total(&self) -> u64 {
         self.lock().dropped_total
-    }
-}
-
-impl State {
-    /// Readers that others wait for.
-    fn readers(&self) -> usize {
-        self.places.iter().filter(|p| !p.too_slow).count()
-    }
-
-    /// Everything up to here was written by whoever reads. Without a reader:
-    /// by whoever came furthest.
-    fn read_to(&self) -> u64 {
-        let places = self.places.iter().filter(|p| !p.too_slow);
-        places.map(|p| p.written).min().unwrap_or(self.written_to)
-    }
-
-    fn give_up_on_the_slowest(&mut self) {
-        let behind = self.read_to();
-        for place in &mut self.places {
-            place.too_slow |= place.written <= behind;
-        }
-    }
-
-    fn unread(&self) -> usize {
-        let read_to = self.read_to();
-        let first = self.frames.partition_point(|f| f.seq <= read_to);
-        self.frames.len() - first
-    }
-
-    /// Makes room by letting go of what was read; else joins `frame` to an
-    /// unread chunk of the same reply.
-    fn room(&mut self, bounds: &Bounds, frame: Option<&ServerFrame>) -> Room {
-        while self.frames.len() >= bounds.frames || self.bytes >= bounds.bytes {
-            match self.frames.front() {
-                Some(front) if front.seq <= self.read_to() => self.evict_front(),
-                _ => break,
-            }
-        }
-        if let Some(frame) = frame
-            && self.bytes < bounds.bytes
-            && self.unread() >= bounds.frames / 2
-            && self.join(frame)
-        {
-            return Room::Joined;
-        }
-        if self.frames.len() >= bounds.frames || self.bytes >= bounds.bytes {
-            return Room::Full;
-        }
-        Room::Yes
-    }
-
-    fn join(&mut self, frame: &ServerFrame) -> bool {
-        let given_to = self.given_to;
-        let Some(last) = self.frames.back_mut() else {
-            return false;
-        };
-        if last.seq <= given_to {
-            return false;
-        }
-        let ServerFrame::Chunk {
-            id,
-            handler,
-            content,
-            replayed: false,
-        } = frame
-        else {
-            return false;
-        };
-        // Not given to anybody, so nobody else holds it.
-        let Some(Numbered {
-            frame:
-                ServerFrame::Chunk {
-                    id: last_id,
-                    handler: last_handler,
-                    content: joined,
-                    replayed: false,
-                },
-            ..
-        }) = Arc::get_mut(last)
-        else {
-            return false;
-        };
-        if last_id != id || last_handler != handler {
-            return false;
-        }
-        joined.push_str(content);
-        self.bytes += content.len();
-        true
-    }
-
-    fn append(&mut self, bounds: &Bounds, frame: ServerFrame) -> u64 {
-        let _ = self.room(bounds, None);
-        self.last_seq += 1;
-        self.bytes += frame.weight();
-        self.frames.push_back(Arc::new(Numbered {
-            seq: self.last_seq,
-            dropped: std::mem::take(&mut self.dropped),
-            frame,
-        }));
-        self.last_seq
-    }
-
-    fn evict_front(&mut self) {
-        if let Some(front) = self.frames.pop_front() {
-            self.bytes = self.bytes.saturating_sub(front.frame.weight());
-            self.lost_to = self.lost_to.max(front.seq);
-        }
-        if self.frames.is_empty() {
-            // An idle session holds no buffer.
-            self.frames = VecDeque::new();
-        }
-    }
-
-    fn drop_oldest_unread(&mut self) -> bool {
-        let read_to = self.read_to();
-        let first = self.frames.partition_point(|f| f.seq <= read_to);
-        // Whoever else holds a frame is writing it.
-        let may_go = |f: &Arc<Numbered>| !f.frame.is_final() && Arc::strong_count(f) == 1;
-        let oldest = (first..self.frames.len()).find(|&i| self.frames.get(i).is_some_and(may_go));
-        let Some((at, gone)) = oldest.and_then(|i| Some((i, self.frames.remove(i)?))) else {
-            return false;
-        };
-        self.bytes = self.bytes.saturating_sub(gone.frame.weight());
-        self.lost_to = self.lost_to.max(gone.seq);
-        self.dropped_total += 1;
-        // The mark moves on to what now comes first after the gap.
-        match self.frames.get_mut(at).and_then(Arc::get_mut) {
-            Some(next) => next.dropped += gone.dropped + 1,
-            None => self.dropped += gone.dropped + 1,
-        }
-        true
-    }
-
-    fn count_drop(&mut self) {
-        self.dropped += 1;
-        self.dropped_total += 1;
-    }
-}
-
-/// Reads an outbox in order.
-#[derive(Debug)]
-pub struct Reader {
-    outbox: Arc<Outbox>,
-    id: u64,
-    cursor: u64,
-}
-
-/// Whether a reader is too slow.
-#[derive(Debug, Clone)]
-pub struct Patience {
-    outbox: Arc<Outbox>,
-    reader: u64,
-}
-
-impl Patience {
-    /// Waits until a sender has lost patience with the reader.
-    pub async fn lost(&self) {
-        loop {
-            let told = self.outbox.told.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
-            if self
-                .outbox
-                .lock()
-                .places
-                .iter()
-                .any(|p| p.reader == self.reader && p.too_slow)
-            {
-                return;
-            }
-            told.await;
-        }
-    }
-}
-
-impl Reader {
-    /// Everything up to here was given.
-    pub fn cursor(&self) -> u64 {
-        self.cursor
-    }
-
-    /// The next frame; waits for it. Cancel-safe.
-    pub async fn next(&mut self) -> Arc<Numbered> {
-        loop {
-            let outbox = self.outbox.clone();
-            let appended = outbox.appended.notified();
-            tokio::pin!(appended);
-            appended.as_mut().enable();
-            if let Some(frame) = self.try_next() {
-                return frame;
-            }
-            appended.await;
-        }
-    }
-
-    /// The next frame, if it is there. Asking for it says that the one before
-    /// was written; until then that one is not let go, so that a socket that is
-    /// closed in the middle of it costs the client nothing.
-    pub fn try_next(&mut self) -> Option<Arc<Numbered>> {
-        let mut state = self.outbox.lock();
-        let at = state.frames.partition_point(|f| f.seq <= self.cursor);
-        let next = state.frames.get(at).cloned();
-        let written = self.cursor;
-        if let Some(frame) = &next {
-            self.cursor = frame.seq;
-        }
-        let mut news = false;
-        if let Some(place) = state.places.iter_mut().find(|p| p.reader == self.id) {
-            news = place.written < written;
-            place.written = written;
-            place.given = self.cursor;
-        }
-        state.deaf &= !news;
-        state.written_to = state.written_to.max(written);
-        state.given_to = state.given_to.max(self.cursor);
-        drop(state);
-        if news {
-            self.outbox.read.notify_waiters();
-        }
-        next
-    }
-
-    /// To learn of it when this reader is too slow.
-    pub fn patience(&self) -> Patience {
-        Patience {
-            outbox: self.outbox.clone(),
-            reader: self.id,
-        }
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.outbox.lock().places.retain(|p| p.reader != self.id);
-        self.outbox.read.notify_waiters();
     }
 }
