@@ -206,6 +206,8 @@ impl Outbox {
         let cursor = after.min(state.last_seq);
         state.written_to = state.written_to.max(cursor);
         state.given_to = state.given_to.max(cursor);
+        // Nearly always there is one.
+        state.places.reserve_exact(1);
         state.places.push(Place {
             reader: id,
             written: cursor,

@@ -1,5 +1,6 @@
 //! The reading half of a chat socket: frames become messages, cancels, acks.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use segue_protocol::{ClientFrame, CloseCode, ErrorCode, FrameError, RequestError, ServerFrame};
@@ -36,7 +37,7 @@ pub(super) async fn read(
                     ErrorCode::InvalidFrame,
                     "/chat speaks JSON in text frames, not binary",
                 );
-                refuse(app, session, notices, FrameError { id: None, error }).await;
+                Box::pin(refuse(app, session, notices, FrameError { id: None, error })).await;
                 bad_frames += 1;
                 if bad_frames >= MAX_BAD_FRAMES {
                     return Exit::Host(CloseCode::TooManyBadFrames);
@@ -59,11 +60,13 @@ pub(super) async fn read(
             }
             Ok(frame) => {
                 bad_frames = 0;
-                let work = on_frame(app, session, notices, frame);
+                // On the heap while there is work, so that an idle socket does
+                // not hold room for it.
+                let work = Box::pin(on_frame(app, session, notices, frame));
                 next = meanwhile(app, session, stream, pulse, work).await;
             }
             Err(bad) => {
-                refuse(app, session, notices, bad).await;
+                Box::pin(refuse(app, session, notices, bad)).await;
                 bad_frames += 1;
                 if bad_frames >= MAX_BAD_FRAMES {
                     return Exit::Host(CloseCode::TooManyBadFrames);
@@ -82,10 +85,9 @@ async fn meanwhile(
     session: &Session,
     stream: &mut Stream,
     pulse: &Pulse,
-    work: impl Future<Output = ()>,
+    mut work: Pin<Box<impl Future<Output = ()>>>,
 ) -> Option<Received> {
     let mut ahead = None;
-    tokio::pin!(work);
     loop {
         let received = tokio::select! {
             biased;
