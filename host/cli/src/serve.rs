@@ -50,6 +50,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     }
     // Dropped last, so that the lines still queued are written.
     let logs = Logs::install(&config.log.level, config.log.format)?;
+    allow_open_files(&config);
     let options = HostOptions {
         insecure: args.insecure,
         config_path: Some(args.config.config.clone()),
@@ -68,6 +69,30 @@ async fn serve(config: Config, options: HostOptions) -> anyhow::Result<()> {
     warn_of_missing(&config);
     signals.follow(&host).await;
     Ok(())
+}
+
+/// Open files that a host needs beside its connections: listeners, logs, plugin
+/// files, watches.
+const FILES_OF_HOST: usize = 256;
+
+/// Each connection is an open file. The soft limit is often 1024, for the sake
+/// of programs that use `select`; the hard one is what the operator meant.
+fn allow_open_files(config: &Config) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit on open files stays as it is");
+    }
+    let connections = config.server.max_connections;
+    let needed = connections.saturating_add(FILES_OF_HOST) as u64;
+    let allowed = getrlimit(Resource::Nofile).current;
+    if let Some(allowed) = allowed.filter(|&allowed| allowed < needed) {
+        tracing::warn!(
+            "[server] max_connections = {connections} may need {needed} open files, and the limit is \
+             {allowed}: lower it, or raise the limit (`ulimit -n {needed}`)"
+        );
+    }
 }
 
 /// Machines get the whole resolved config in one line; people can ask for it
