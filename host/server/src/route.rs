@@ -8,10 +8,7 @@ use std::collections::HashSet;
 use segue_protocol::{ErrorCode, Incoming, RequestError};
 
 use crate::config::{self, Route};
-
-/// The label of message types that no route names: metric labels never take a
-/// client's text.
-pub const OTHER: &str = "other";
+use crate::telemetry::metrics::OTHER;
 
 #[derive(Debug, Default)]
 pub struct Routes {
@@ -40,7 +37,7 @@ impl Routes {
         })
     }
 
-    /// The message type as a metric label.
+    /// The message type as a metric label, which never takes a client's text.
     pub fn label<'a>(&self, mtype: &'a str) -> &'a str {
         if self.mtypes.contains(mtype) { mtype } else { OTHER }
     }

@@ -14,7 +14,7 @@
 //!    read goes first; then chunks of one reply that nobody has read yet are
 //!    joined; then the sender waits. A reader that stays too slow for longer
 //!    than `wait` meets `on_full`: it is told to close, or frames are dropped
-//!    and counted. Without a reader there is nobody to close: `close` lets the
+//!    and counted, and it is not waited for again until it has read. Without a reader there is nobody to close: `close` lets the
 //!    sender wait (until its deadline), the other two drop at once.
 
 mod reader;
