@@ -4,13 +4,17 @@
 //! ends by its deadline or within a tick of its cancellation even while the
 //! guest spins; whatever a guest does, and even if a host function panics, ends
 //! in an [`Outcome`]; the reply's pieces arrive in order, all those sent before
-//! the end included.
+//! the end included, and among them in their place those of the sources that the
+//! guest handed over.
 //!
 //! When the outcome is known, everything of the call is already gone: its
-//! instance, its admission units, its hold on the generation.
+//! instance, its admission units, its hold on the generation. These go when the
+//! guest ends, also while a source of its still runs.
 
 mod outcome;
+mod replies;
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,12 +25,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::admission::{Admission, Admitted};
+use crate::capability::{Meters, Services};
 use crate::engine::Ticker;
-use crate::gate::{Gate, HostCalls};
+use crate::gate::{Gate, Rulebook};
 use crate::generation::{Generation, InFlightGuard};
-use crate::host::{CallState, ReplySide};
-use crate::spec::{CallError, CallSpec, Outcome, Reply, Request, Usage};
+use crate::host::{CallState, ReplySide, Setting};
+use crate::spec::{CallError, CallSpec, Context, Outcome, Reply, Request, Usage};
 use outcome::{End, Interrupted};
+pub(crate) use replies::Item;
+pub use replies::Source;
+use replies::{Bounds, Replies};
 
 /// Pieces of a reply that wait for a slow caller before the guest is parked.
 const REPLIES: usize = 4;
@@ -37,37 +45,39 @@ const HOSTCALL_MIN_BYTES: usize = 1 << 20;
 /// A call that runs, or has run.
 ///
 /// Dropping it cancels the call.
-#[derive(Debug)]
 pub struct Call {
-    replies: mpsc::Receiver<Reply>,
-    outcome: oneshot::Receiver<Outcome>,
+    replies: Replies,
+    meters: Meters,
     guard: DropGuard,
 }
 
 impl Call {
-    /// The next piece the handler sent, in order; `None` when the call is over.
-    /// Not asking parks the handler once a few pieces wait.
+    /// The next piece of the reply, in order; `None` when the call is over. Not
+    /// asking parks the handler once a few pieces wait, and whatever source it
+    /// handed over. Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Reply> {
-        self.replies.recv().await
+        self.replies.next().await
     }
 
     /// How the call ended. Pieces not asked for until then are thrown away.
-    pub async fn finish(mut self) -> Outcome {
-        while self.replies.recv().await.is_some() {}
-        let outcome = self.outcome.await;
+    pub async fn finish(self) -> Outcome {
+        let mut outcome = self.replies.finish().await;
         self.guard.disarm();
-        outcome.unwrap_or_else(|_| Outcome {
-            result: Err(CallError::Internal {
-                message: String::from("the host is stopping"),
-            }),
-            usage: Usage::default(),
-        })
+        outcome.usage.meters = self.meters.read();
+        outcome
     }
 
-    /// The client has left: sends fail with `client_gone` from now on. The
-    /// handler may still finish, within its deadline.
+    /// The client has left: sends fail with `client_gone` from now on, and what
+    /// the handler has forwarded stops. The handler may still finish, within its
+    /// deadline.
     pub fn close_replies(&mut self) {
         self.replies.close();
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Call").finish_non_exhaustive()
     }
 }
 
@@ -76,7 +86,7 @@ pub(crate) struct Caller {
     pub(crate) engine: Engine,
     pub(crate) ticker: Ticker,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) host_calls: Arc<HostCalls>,
+    pub(crate) rules: Arc<Rulebook>,
     /// Ends every call.
     pub(crate) stop: CancellationToken,
 }
@@ -90,13 +100,27 @@ impl Caller {
         generation: &Arc<Generation>,
         spec: CallSpec,
     ) -> Call {
-        let (sender, replies) = mpsc::channel(REPLIES);
+        let (sender, items) = mpsc::channel(REPLIES);
         let (done, outcome) = oneshot::channel();
         let cancel = spec.cancel.child_token();
+        let limits = generation.limits();
+        let deadline = spec
+            .deadline
+            .map_or(limits.deadline, |asked| asked.min(limits.deadline));
+        let started = Instant::now();
+        let bounds = Bounds {
+            kind: spec.context.kind,
+            limits,
+            deadline,
+            until: started + deadline,
+            cancel: cancel.clone(),
+            stop: self.stop.clone(),
+        };
+        let meters = Meters::default();
         let call = Call {
-            replies,
-            outcome,
-            guard: cancel.clone().drop_guard(),
+            replies: Replies::new(items, outcome, bounds.clone()),
+            meters: meters.clone(),
+            guard: cancel.drop_guard(),
         };
         let tenure = &generation.tenure;
         match self.admission.try_admit(&tenure.share, generation.weight) {
@@ -109,9 +133,13 @@ impl Caller {
                 let run = Run {
                     caller: Arc::clone(self),
                     generation: Arc::clone(generation),
-                    spec,
-                    cancel,
+                    request: spec.request,
+                    context: spec.context,
+                    services: spec.services,
+                    meters,
+                    bounds,
                     sender,
+                    started,
                 };
                 guests.spawn(run.complete(held, done));
             }
@@ -138,16 +166,20 @@ struct Held {
 struct Run {
     caller: Arc<Caller>,
     generation: Arc<Generation>,
-    spec: CallSpec,
-    cancel: CancellationToken,
-    sender: mpsc::Sender<Reply>,
+    request: Request,
+    context: Context,
+    services: Services,
+    meters: Meters,
+    bounds: Bounds,
+    sender: mpsc::Sender<Item>,
+    started: Instant,
 }
 
 impl Run {
     async fn complete(self, held: Held, done: oneshot::Sender<Outcome>) {
         let tenure = Arc::clone(&self.generation.tenure);
-        let started = Instant::now();
-        let ended = AssertUnwindSafe(self.run(started)).catch_unwind().await;
+        let started = self.started;
+        let ended = AssertUnwindSafe(self.run()).catch_unwind().await;
         let outcome = ended.unwrap_or_else(|_| outcome::panicked(started));
         tenure.count_call(&outcome.result);
         drop(held);
@@ -155,28 +187,41 @@ impl Run {
         let _ = done.send(outcome);
     }
 
-    async fn run(self, started: Instant) -> Outcome {
+    async fn run(self) -> Outcome {
         let Run {
             caller,
             generation,
-            spec,
-            cancel,
+            request,
+            context,
+            services,
+            meters,
+            bounds,
             sender,
+            started,
         } = self;
+        let Bounds {
+            kind,
+            limits,
+            deadline,
+            until,
+            cancel,
+            stop,
+        } = bounds;
         let _ticking = caller.ticker.hold();
-        let limits = generation.limits();
-        let deadline = spec
-            .deadline
-            .map_or(limits.deadline, |asked| asked.min(limits.deadline));
-        let until = started + deadline;
-        let kind = spec.context.kind;
         let identity = &generation.identity;
-        let trace = spec.context.traceparent.clone();
+        let trace = context.traceparent.clone();
+        let access = Arc::clone(&generation.tenure.access);
+        let setting = Setting {
+            context,
+            deadline: until,
+            cancel: cancel.clone(),
+            services,
+            meters,
+        };
         let state = CallState::new(
             Arc::clone(identity),
-            spec.context,
-            until,
-            Gate::new(Arc::clone(identity), Arc::clone(&caller.host_calls)),
+            setting,
+            Gate::new(Arc::clone(identity), access, Arc::clone(&caller.rules)),
             ReplySide::new(kind, limits, sender),
         );
         let mut store = Store::new(&caller.engine, state);
@@ -185,7 +230,7 @@ impl Run {
         store.set_hostcall_fuel(memory_bytes.max(HOSTCALL_MIN_BYTES));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
-            let (cancel, stop) = (cancel.clone(), caller.stop.clone());
+            let (cancel, stop) = (cancel.clone(), stop.clone());
             move |_| {
                 // Busy threads may be late with timers, so the guest itself
                 // looks at the clock.
@@ -199,12 +244,12 @@ impl Run {
         let end = tokio::select! {
             biased;
             () = cancel.cancelled() => End::Cancelled,
-            () = caller.stop.cancelled() => End::Cancelled,
+            () = stop.cancelled() => End::Cancelled,
             () = tokio::time::sleep_until(until.into()) => End::Deadline,
-            end = handle(&generation, &mut store, spec.request) => end,
+            end = handle(&generation, &mut store, request) => end,
         };
         let end = match end {
-            End::Interrupted if cancel.is_cancelled() || caller.stop.is_cancelled() => End::Cancelled,
+            End::Interrupted if cancel.is_cancelled() || stop.is_cancelled() => End::Cancelled,
             End::Interrupted => End::Deadline,
             end => end,
         };

@@ -4,7 +4,7 @@
 //! [`inspect`] also decides whether this host can run it. Checks go from the
 //! plain to the subtle, and the first that fails is the answer: empty, not
 //! WebAssembly, a core module, truncated, invalid; then the version of
-//! `segue:plugin`, the world, the imports.
+//! `segue:plugin`, the world, the imports, the manifest.
 
 mod file;
 mod known;
@@ -17,7 +17,9 @@ use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload, Valid
 
 pub(crate) use known::SPEAKS;
 
+use crate::capability::Capabilities;
 use crate::error::{LoadError, clip};
+use crate::manifest::{self, Manifest};
 use known::{Import, Name};
 
 /// What a plugin is for, told by what it exports.
@@ -49,6 +51,9 @@ pub struct Inspection {
     /// Imports, and functions of known ones, that this host does not have.
     pub unknown: Vec<String>,
     pub exports: Vec<String>,
+    /// Who it says it is; `None` for a component that was not made by `segue
+    /// build`.
+    pub manifest: Option<Manifest>,
     /// `sha256:` and 64 hex digits, of the file alone.
     pub digest: String,
     pub bytes: u64,
@@ -69,27 +74,33 @@ impl Inspection {
 
 /// Reads a component and decides whether this host can run it. Costs a
 /// validation of the whole binary: milliseconds per megabyte.
-pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
-    let inspection = describe(bytes)?;
+pub(crate) fn inspect(bytes: &[u8], capabilities: &Capabilities) -> Result<Inspection, LoadError> {
+    let inspection = describe(bytes, capabilities)?;
     inspection.verdict()?;
     Ok(inspection)
 }
 
 /// Reads a component, also one that this host would refuse for its world,
 /// version or imports; [`Inspection::verdict`] then says so.
-pub fn describe(bytes: &[u8]) -> Result<Inspection, LoadError> {
+pub fn describe(bytes: &[u8], capabilities: &Capabilities) -> Result<Inspection, LoadError> {
     file::whole_component(bytes)?;
     let types = Validator::new().validate_all(bytes).map_err(invalid)?;
     let outline = Outline::read(bytes).map_err(invalid)?;
     let mut imports = Imports::default();
     for (name, is_type) in &outline.imports {
-        imports.add(name, *is_type, types.as_ref());
+        imports.add(name, *is_type, types.as_ref(), capabilities);
     }
     let world = outline.world();
+    let (manifest, unreadable) = match outline.manifest.map(Manifest::read) {
+        None => (None, None),
+        Some(Ok(manifest)) => (Some(manifest), None),
+        Some(Err(error)) => (None, Some(error)),
+    };
     let refusal = imports
         .newer_version()
         .or_else(|| outline.refusal(types.as_ref()))
-        .or_else(|| imports.refusal());
+        .or_else(|| imports.refusal())
+        .or(unreadable);
     Ok(Inspection {
         world,
         wit_version: imports.version.map(|(_, text)| text.to_owned()),
@@ -101,6 +112,7 @@ pub fn describe(bytes: &[u8]) -> Result<Inspection, LoadError> {
             .iter()
             .map(|(name, _)| (*name).to_owned())
             .collect(),
+        manifest,
         digest: digest(bytes),
         bytes: bytes.len() as u64,
         refusal,
@@ -125,6 +137,8 @@ struct Outline<'a> {
     /// Name, and whether it is a plain type.
     imports: Vec<(&'a str, bool)>,
     exports: Vec<(&'a str, ComponentExternalKind)>,
+    /// The first section of the manifest's name.
+    manifest: Option<&'a [u8]>,
 }
 
 impl<'a> Outline<'a> {
@@ -149,6 +163,11 @@ impl<'a> Outline<'a> {
                             outline.exports.push((export.name.name, export.kind));
                         }
                     }
+                }
+                Payload::CustomSection(section)
+                    if depth == 1 && section.name() == manifest::SECTION && outline.manifest.is_none() =>
+                {
+                    outline.manifest = Some(section.data());
                 }
                 _ => {}
             }
@@ -240,7 +259,7 @@ struct Imports<'a> {
 }
 
 impl<'a> Imports<'a> {
-    fn add(&mut self, full: &'a str, is_type: bool, types: TypesRef<'_>) {
+    fn add(&mut self, full: &'a str, is_type: bool, types: TypesRef<'_>, capabilities: &Capabilities) {
         if is_type {
             return;
         }
@@ -252,8 +271,14 @@ impl<'a> Imports<'a> {
         {
             self.version = self.version.max(Some((version.order(), version.text)));
         }
-        match known::import(full) {
+        match known::import(full, capabilities) {
             Import::Base(functions) => self.functions(full, functions, types),
+            Import::Capability { want, functions } => {
+                self.functions(full, functions, types);
+                if let Some(want) = want {
+                    self.want(want);
+                }
+            }
             Import::Newer(version) => self.newer = Some(version.text),
             Import::Unknown => {
                 self.unknown.push(full.to_owned());

@@ -16,6 +16,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::cache::Cache;
+use crate::capability::Capabilities;
 use crate::check::{self, Inspection};
 use crate::error::{LoadError, clip};
 use crate::settings::{Settings, StartError};
@@ -60,6 +61,7 @@ struct Worker {
     engine: Engine,
     cache: Option<Cache>,
     counts: Arc<CompileCounts>,
+    capabilities: Capabilities,
     jobs: Mutex<mpsc::Receiver<Job>>,
 }
 
@@ -71,6 +73,7 @@ impl CompilePool {
             engine: engine.clone(),
             cache: open_cache(settings, engine),
             counts: Arc::clone(&counts),
+            capabilities: settings.capabilities.clone(),
             jobs: Mutex::new(queue),
         });
         for _ in 0..settings.compile_threads.max(1) {
@@ -136,7 +139,7 @@ impl Worker {
     }
 
     fn make(&self, wasm: &[u8]) -> Result<Compiled, LoadError> {
-        let inspection = check::inspect(wasm)?;
+        let inspection = check::inspect(wasm, &self.capabilities)?;
         let digest = Sha256::digest(wasm);
         let cached = self.cache.as_ref().and_then(|c| c.get(&digest, &self.engine));
         let component = match cached {

@@ -72,6 +72,9 @@ pub enum LoadError {
     )]
     UnknownImports { names: Vec<String> },
 
+    #[error("its manifest cannot be read ({reason}): build it again with `segue build`")]
+    Manifest { reason: String },
+
     #[error("its .toml is not valid: {}", faults(.0))]
     Sidecar(Vec<SidecarFault>),
 
@@ -116,6 +119,7 @@ impl LoadError {
             Self::WrongWorld { .. } => "wrong_world",
             Self::NewerVersion { .. } => "newer_version",
             Self::UnknownImports { .. } => "unknown_import",
+            Self::Manifest { .. } => "manifest_invalid",
             Self::Sidecar(_) => "sidecar_invalid",
             Self::CompileFailed { .. } => "compile_failed",
             Self::LinkFailed { .. } => "link_failed",

@@ -1,219 +1,176 @@
 //! The choke point of every host call.
 //!
-//! A host function begins with [`Gate::enter`] and ends with [`Pass::leave`];
-//! nothing a guest can call does its work outside the two. What is decided and
-//! recorded about host calls (grants, counts, durations) is decided and
-//! recorded here, once for all of them.
+//! A host function begins with [`Gate::enter`] (or [`Gate::base`], for what
+//! belongs to every plugin) and ends with [`Pass::leave`]; nothing a guest can
+//! call does its work outside the two. What is decided and recorded about host
+//! calls (grants, counts, durations) is decided and recorded here, once for all
+//! of them.
 //!
-//! The functions of this version belong to the world `handler` itself and need
-//! no grant ([`Function::capability`] is `None`), so `enter` lets all of them
-//! through.
+//! A capability's function passes when the operator granted the plugin the
+//! capability and the name within it that the call is about, and the ceiling
+//! over all plugins still allows it. A function about no name passes: what it
+//! answers is made of [`Gate::granted`].
+
+mod access;
+mod tally;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use serde::Serialize;
+pub(crate) use access::Access;
+pub use tally::HostCallStats;
+pub(crate) use tally::{Base, HostCalls};
 
+use crate::capability::{Capabilities, HostFunction};
+use crate::error::clip;
 use crate::generation::Identity;
+use crate::grants::{self, Policy};
+use crate::spec::HandlerError;
+use tally::{Row, Verdict};
 
-/// Every function that the host offers to guests beyond the WASI base.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Function {
-    ReplySend,
-    ReplySendBinary,
-    ReplyStatus,
-    ReplyData,
-    CallMeta,
-    CallClaim,
-    CallSetting,
-    CallSession,
-    CallTraceparent,
-    CallDeadline,
-    CallAttempt,
-    CallPrevious,
-    Log,
+/// How much of a name that a guest gave is repeated in a denial.
+const SCOPE_MAX_BYTES: usize = 100;
+
+/// What all gates of a runtime share.
+pub(crate) struct Rulebook {
+    pub(crate) counters: HostCalls,
+    pub(crate) policy: Policy,
+    capabilities: Capabilities,
 }
 
-impl Function {
-    const ALL: [Function; 13] = [
-        Function::ReplySend,
-        Function::ReplySendBinary,
-        Function::ReplyStatus,
-        Function::ReplyData,
-        Function::CallMeta,
-        Function::CallClaim,
-        Function::CallSetting,
-        Function::CallSession,
-        Function::CallTraceparent,
-        Function::CallDeadline,
-        Function::CallAttempt,
-        Function::CallPrevious,
-        Function::Log,
-    ];
-
-    /// As metrics and logs name it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Function::ReplySend => "reply.send",
-            Function::ReplySendBinary => "reply.send-binary",
-            Function::ReplyStatus => "reply.status",
-            Function::ReplyData => "reply.data",
-            Function::CallMeta => "call.meta",
-            Function::CallClaim => "call.claim",
-            Function::CallSetting => "call.setting",
-            Function::CallSession => "call.session",
-            Function::CallTraceparent => "call.traceparent",
-            Function::CallDeadline => "call.deadline-ms",
-            Function::CallAttempt => "call.attempt",
-            Function::CallPrevious => "call.previous",
-            Function::Log => "logging.log",
+impl Rulebook {
+    pub(crate) fn new(capabilities: Capabilities, policy: Policy) -> Rulebook {
+        Rulebook {
+            counters: HostCalls::new(&capabilities),
+            policy,
+            capabilities,
         }
     }
 }
 
-impl Function {
-    /// The capability that must be granted before a plugin may call this;
-    /// `None` for what belongs to the world `handler` itself.
-    fn capability(self) -> Option<&'static str> {
-        match self {
-            Function::ReplySend
-            | Function::ReplySendBinary
-            | Function::ReplyStatus
-            | Function::ReplyData
-            | Function::CallMeta
-            | Function::CallClaim
-            | Function::CallSetting
-            | Function::CallSession
-            | Function::CallTraceparent
-            | Function::CallDeadline
-            | Function::CallAttempt
-            | Function::CallPrevious
-            | Function::Log => None,
-        }
-    }
-}
-
-/// What became of a host call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Ok,
-    Denied,
-    Error,
-}
-
-#[derive(Default)]
-struct Tally {
-    ok: AtomicU64,
-    denied: AtomicU64,
-    error: AtomicU64,
-    bytes: AtomicU64,
-    nanos: AtomicU64,
-}
-
-/// The counters of all host calls, one row a function.
-#[derive(Default)]
-pub(crate) struct HostCalls {
-    rows: [Tally; Function::ALL.len()],
-}
-
-impl HostCalls {
-    fn record(&self, function: Function, verdict: Verdict, bytes: u64, nanos: u64) {
-        let Some(row) = self.rows.get(function as usize) else {
-            return;
-        };
-        let count = match verdict {
-            Verdict::Ok => &row.ok,
-            Verdict::Denied => &row.denied,
-            Verdict::Error => &row.error,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        row.bytes.fetch_add(bytes, Ordering::Relaxed);
-        row.nanos.fetch_add(nanos, Ordering::Relaxed);
-    }
-
-    /// The counters as they stand, in the catalogue's order.
-    pub(crate) fn read(&self) -> Vec<HostCallStats> {
-        let functions = Function::ALL.iter().zip(&self.rows);
-        functions
-            .map(|(function, row)| HostCallStats {
-                function: function.name(),
-                ok: row.ok.load(Ordering::Relaxed),
-                denied: row.denied.load(Ordering::Relaxed),
-                error: row.error.load(Ordering::Relaxed),
-                bytes: row.bytes.load(Ordering::Relaxed),
-                seconds: row.nanos.load(Ordering::Relaxed) as f64 / 1e9,
-            })
-            .collect()
-    }
-}
-
-/// What guests did with one host function since the start.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HostCallStats {
-    pub function: &'static str,
-    pub ok: u64,
-    /// Refused because the plugin was not granted it.
-    pub denied: u64,
-    /// Answered with an error, or abandoned because the call ended meanwhile.
-    pub error: u64,
-    /// What guests passed in.
-    pub bytes: u64,
-    /// Time spent inside, waiting for slow clients included.
-    pub seconds: f64,
-}
-
-/// One call's way through the choke point.
+/// One plugin's way through the choke point, during one call.
 #[derive(Clone)]
-pub(crate) struct Gate {
+pub struct Gate {
     plugin: Arc<Identity>,
-    counters: Arc<HostCalls>,
+    access: Arc<Access>,
+    rules: Arc<Rulebook>,
 }
 
 impl Gate {
-    pub(crate) fn new(plugin: Arc<Identity>, counters: Arc<HostCalls>) -> Gate {
-        Gate { plugin, counters }
+    pub(crate) fn new(plugin: Arc<Identity>, access: Arc<Access>, rules: Arc<Rulebook>) -> Gate {
+        Gate {
+            plugin,
+            access,
+            rules,
+        }
     }
 
-    /// Begins a host call that was handed `bytes` bytes. An error refuses it.
-    pub(crate) fn enter(&self, function: Function, bytes: usize) -> Result<Pass, Denied> {
-        let pass = Pass {
-            counters: Arc::clone(&self.counters),
-            function,
+    /// Begins a host call of the world `handler` itself, which needs no grant
+    /// and was handed `bytes` bytes.
+    pub(crate) fn base(&self, function: Base, bytes: usize) -> Pass {
+        self.pass(function.into(), bytes)
+    }
+
+    /// Begins a call of a capability's function that was handed `bytes` bytes.
+    /// `scope` is the name it is about: a database, an index, a host. An error
+    /// refuses it.
+    pub fn enter(
+        &self,
+        function: &'static HostFunction,
+        scope: Option<&str>,
+        bytes: usize,
+    ) -> Result<Pass, Denied> {
+        let capability = function.capability;
+        let pass = self.pass(self.rules.counters.row(function), bytes);
+        let open = match scope {
+            None => true,
+            Some(scope) => {
+                self.permits(capability, scope) || !self.rules.capabilities.is_grantable(capability)
+            }
+        };
+        if open {
+            self.access.used(capability);
+            return Ok(pass);
+        }
+        pass.settle(Verdict::Denied);
+        let denied = self.denied(function, scope.unwrap_or_default());
+        let plugin = &*self.plugin.name;
+        match self.access.denied(capability, &denied.0) {
+            true => tracing::warn!(plugin, version = self.plugin.version, capability, "{denied}"),
+            false => tracing::debug!(plugin, version = self.plugin.version, capability, "{denied}"),
+        }
+        Err(denied)
+    }
+
+    /// The names within a capability that the plugin may use now, in the
+    /// operator's order.
+    pub fn granted(&self, capability: &str) -> Vec<String> {
+        let policy = self.rules.policy.rules();
+        let scopes = self.plugin.grants.get(capability).into_iter().flatten();
+        scopes
+            .filter(|scope| policy.allows(capability, scope))
+            .cloned()
+            .collect()
+    }
+
+    fn permits(&self, capability: &str, scope: &str) -> bool {
+        grants::has(&self.plugin.grants, capability, scope)
+            && self.rules.policy.rules().allows(capability, scope)
+    }
+
+    fn denied(&self, function: &HostFunction, scope: &str) -> Denied {
+        let (plugin, capability) = (&self.plugin.name, function.capability);
+        let granted = grants::has(&self.plugin.grants, capability, scope);
+        let allowed = self.rules.policy.rules().allows(capability, scope);
+        let scope = clip(scope, SCOPE_MAX_BYTES);
+        let own = format!("to [grants] in {plugin}.toml");
+        let ceiling = "to [plugins.max_grants] in the host's configuration";
+        let places = match (granted, allowed) {
+            (true, _) => String::from(ceiling),
+            (false, true) => own,
+            (false, false) => format!("{own} and {ceiling}"),
+        };
+        Denied(format!(
+            "{} is not granted to {plugin} for `{scope}`: add {capability} = [\"{scope}\"] {places}",
+            function.name
+        ))
+    }
+
+    fn pass(&self, row: Row, bytes: usize) -> Pass {
+        Pass {
+            rules: Arc::clone(&self.rules),
+            row,
             bytes: bytes as u64,
             since: Instant::now(),
             verdict: Verdict::Error,
-        };
-        match function.capability() {
-            Some(capability) if !self.plugin.is_granted(capability) => {
-                pass.settle(Verdict::Denied);
-                Err(Denied {
-                    plugin: self.plugin.name.clone(),
-                    function: function.name(),
-                    capability,
-                })
-            }
-            _ => Ok(pass),
         }
     }
 }
 
-/// The plugin was not granted the function it called.
-#[derive(Debug, thiserror::Error)]
-#[error("{function} is not granted; add {capability} to [grants] in {plugin}.toml")]
-pub(crate) struct Denied {
-    plugin: String,
-    function: &'static str,
-    capability: &'static str,
+/// The plugin was not granted what it called; its text is the line that would
+/// grant it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Denied(String);
+
+impl From<Denied> for HandlerError {
+    fn from(denied: Denied) -> HandlerError {
+        HandlerError {
+            code: String::from("capability_denied"),
+            message: denied.0,
+            retryable: false,
+            retry_after_ms: None,
+        }
+    }
 }
 
 /// A host call that was let through and has not ended yet. Dropped without
 /// [`leave`](Pass::leave), which happens when the call it belongs to is aborted,
 /// it counts as an error.
 #[must_use]
-pub(crate) struct Pass {
-    counters: Arc<HostCalls>,
-    function: Function,
+pub struct Pass {
+    rules: Arc<Rulebook>,
+    row: Row,
     bytes: u64,
     since: Instant,
     verdict: Verdict,
@@ -221,7 +178,7 @@ pub(crate) struct Pass {
 
 impl Pass {
     /// Ends the host call and hands its result on.
-    pub(crate) fn leave<T, E>(self, result: Result<T, E>) -> Result<T, E> {
+    pub fn leave<T, E>(self, result: Result<T, E>) -> Result<T, E> {
         let verdict = if result.is_ok() {
             Verdict::Ok
         } else {
@@ -232,7 +189,7 @@ impl Pass {
     }
 
     /// Ends a host call that cannot fail.
-    pub(crate) fn leave_with<T>(self, value: T) -> T {
+    pub fn leave_with<T>(self, value: T) -> T {
         self.settle(Verdict::Ok);
         value
     }
@@ -245,33 +202,10 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         let nanos = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.counters
-            .record(self.function, self.verdict, self.bytes, nanos);
+        let counters = &self.rules.counters;
+        counters.record(self.row, self.verdict, self.bytes, nanos);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_host_call_is_counted_once_whichever_way_it_ends() {
-        let counters = Arc::new(HostCalls::default());
-        let gate = Gate::new(Arc::new(Identity::for_tests()), Arc::clone(&counters));
-        let pass = gate.enter(Function::ReplySend, 10).unwrap();
-        pass.leave(Ok::<(), ()>(())).unwrap();
-        let pass = gate.enter(Function::ReplySend, 5).unwrap();
-        pass.leave(Err::<(), ()>(())).unwrap_err();
-        drop(gate.enter(Function::ReplySend, 1).unwrap());
-        let rows = counters.read();
-        assert_eq!(rows[0].function, "reply.send");
-        assert_eq!((rows[0].ok, rows[0].error, rows[0].bytes), (1, 2, 16));
-    }
-
-    #[test]
-    fn the_rows_are_in_the_order_of_the_catalogue() {
-        for (at, function) in Function::ALL.iter().enumerate() {
-            assert_eq!(*function as usize, at);
-        }
-    }
-}
+mod tests;

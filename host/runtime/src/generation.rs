@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::bindings::HandlerPre;
+use crate::grants::Grants;
 use crate::host::CallState;
 use crate::settings::Limits;
 use crate::sidecar::Sidecar;
@@ -29,7 +30,7 @@ pub(crate) struct Identity {
     pub(crate) version: String,
     pub(crate) settings: Map<String, Value>,
     pub(crate) limits: Limits,
-    pub(crate) grants: BTreeMap<String, Vec<String>>,
+    pub(crate) grants: Grants,
 }
 
 impl Identity {
@@ -41,10 +42,6 @@ impl Identity {
             limits: sidecar.limits,
             grants: sidecar.grants,
         }
-    }
-
-    pub(crate) fn is_granted(&self, capability: &str) -> bool {
-        self.grants.contains_key(capability)
     }
 }
 
@@ -142,6 +139,8 @@ pub struct Generation {
     // The compiled code goes first, so that it is gone when `_freed` is dropped.
     pub(crate) code: HandlerPre<CallState>,
     pub(crate) identity: Arc<Identity>,
+    /// The capabilities that its imports ask for.
+    pub(crate) wants: Vec<String>,
     /// How many admission units a call takes.
     pub(crate) weight: u32,
     /// What all versions of the plugin have in common.

@@ -18,6 +18,7 @@ mod admission;
 mod bindings;
 mod cache;
 mod call;
+mod capability;
 mod check;
 mod compile;
 mod engine;
@@ -25,9 +26,11 @@ mod error;
 mod folder;
 mod gate;
 mod generation;
+mod grants;
 mod host;
 mod json;
 mod limits;
+mod manifest;
 mod registry;
 mod runtime;
 mod settings;
@@ -38,11 +41,16 @@ mod status;
 mod text;
 pub mod units;
 
-pub use call::Call;
+pub use call::{Call, Source};
+pub use capability::{Capabilities, Capability, HostFunction, Interface, Meters, Services};
 pub use check::{Inspection, World, describe};
 pub use error::{LoadError, SidecarFault};
-pub use gate::HostCallStats;
+pub use gate::{Denied, Gate, HostCallStats, Pass};
 pub use generation::Generation;
+pub use grants::Grants;
+pub use host::CallState;
+pub use manifest::{Isolation, Manifest};
+pub use registry::PromoteError;
 pub use runtime::Runtime;
 pub use settings::{Limits, Settings, StartError};
 pub use sidecar::Sidecar;
@@ -51,5 +59,11 @@ pub use spec::{
     Usage,
 };
 pub use status::{
-    LoadFailure, PluginEvent, PluginState, PluginStats, PluginStatus, Stats, VersionState, VersionStatus,
+    AccessStatus, LoadFailure, PendingVersion, PluginEvent, PluginState, PluginStats, PluginStatus, Stats,
+    VersionState, VersionStatus,
 };
+
+/// The types of `segue:plugin` that the interfaces of capabilities use.
+pub mod wit {
+    pub use crate::bindings::segue::plugin::types;
+}

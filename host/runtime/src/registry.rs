@@ -3,7 +3,8 @@
 //! Guarantees: a lookup is one load of a pointer, never waits for a swap and
 //! never sees half of one; a candidate that fails any check leaves what serves
 //! untouched; a call holds the version it began on, so that a swap or a removal
-//! only ever changes what later calls get.
+//! only ever changes what later calls get; a version that reaches further than
+//! the one that serves waits for the operator's word, unless told otherwise.
 //!
 //! Offers for one plugin come one after the other (the folder awaits each);
 //! those for different plugins may run side by side.
@@ -23,12 +24,16 @@ use wasmtime::component::Linker;
 use crate::admission::Admission;
 use crate::compile::CompilePool;
 use crate::error::LoadError;
+use crate::gate::Rulebook;
 use crate::generation::{Generation, Identity};
+use crate::grants;
 use crate::host::CallState;
+use crate::settings::Settings;
 use crate::sidecar::Sidecar;
 use crate::stats::Tenure;
 use crate::status::{PluginEvent, PluginStats, PluginStatus};
 use build::Built;
+pub use record::PromoteError;
 use record::Record;
 
 /// Events that a slow listener may lag behind before it loses the oldest.
@@ -48,6 +53,9 @@ pub(crate) enum Offered {
     Loaded,
     /// It served already.
     Unchanged,
+    /// It could serve, but reaches further than what serves: it waits for
+    /// [`Registry::promote`].
+    Waiting,
     /// It failed a check; what served before still does.
     Refused,
 }
@@ -68,6 +76,7 @@ struct Shared {
     pool: Arc<CompilePool>,
     admission: Arc<Admission>,
     max_plugins: usize,
+    rules: Arc<Rulebook>,
     serial: AtomicU64,
 }
 
@@ -99,6 +108,7 @@ impl Registry {
         linker: Linker<CallState>,
         pool: Arc<CompilePool>,
         admission: Arc<Admission>,
+        rules: Arc<Rulebook>,
         max_plugins: usize,
     ) -> Registry {
         let shared = Shared {
@@ -109,6 +119,7 @@ impl Registry {
             pool,
             admission,
             max_plugins,
+            rules,
             serial: AtomicU64::new(0),
         };
         Registry {
@@ -175,15 +186,40 @@ impl Registry {
             }
         };
         match self.shared.build(&slot, identity, wasm).await {
-            Ok(built) => {
-                self.shared.swap(&slot, built, started);
-                Offered::Loaded
-            }
+            Ok(built) => match self.shared.widens(&slot, &built) {
+                Some(widens) => {
+                    self.shared.wait(&slot, built, widens);
+                    Offered::Waiting
+                }
+                None => {
+                    self.shared.swap(&slot, built, started);
+                    Offered::Loaded
+                }
+            },
             Err(error) => {
                 self.refuse(&name, error, Some(version));
                 Offered::Refused
             }
         }
+    }
+
+    /// The settings with the ceiling of grants that holds now.
+    pub(crate) fn with_ceiling(&self, settings: &Settings) -> Settings {
+        Settings {
+            max_grants: self.shared.rules.policy.rules().ceiling.clone(),
+            ..settings.clone()
+        }
+    }
+
+    /// Lets the version of `name` serve that waits for the operator's word.
+    pub(crate) fn promote(&self, name: &str, version: Option<&str>) -> Result<String, PromoteError> {
+        let started = Instant::now();
+        let slot = self.shared.slots.load().get(name).cloned();
+        let slot = slot.ok_or_else(|| PromoteError::Unknown(String::from(name)))?;
+        let built = slot.record().take_pending(version)?;
+        let version = String::from(built.generation.version());
+        self.shared.swap(&slot, built, started);
+        Ok(version)
     }
 
     /// Notes that the newest file of `name` is not fit to serve. What serves
@@ -221,8 +257,8 @@ impl Registry {
         };
         let last = {
             let mut record = slot.record();
-            record.removed();
-            slot.current.swap(None)
+            let pending = record.removed();
+            (slot.current.swap(None), pending)
         };
         tracing::info!(plugin = name, "plugin {name} was removed");
         self.shared.tell(PluginEvent::Removed {
@@ -293,18 +329,53 @@ impl Shared {
     /// The file of `name` is what serves: an error before is past.
     fn settled(&self, name: &str) {
         if let Some(slot) = self.slots.load().get(name) {
-            slot.record().settled();
+            // Dropped without the record's lock, which `freed` takes.
+            let _no_longer_wanted = slot.record().settled();
         }
+    }
+
+    /// What the candidate reaches beyond the version that serves, if that needs
+    /// the operator's word.
+    fn widens(&self, slot: &Slot, built: &Built) -> Option<Vec<String>> {
+        if self.rules.policy.rules().auto_widen {
+            return None;
+        }
+        let serving = slot.current.load_full()?;
+        let reach = |generation: &Generation| grants::reach(&generation.wants, &generation.identity.grants);
+        let widens = grants::widened(&reach(&serving), &reach(&built.generation));
+        (!widens.is_empty()).then_some(widens)
+    }
+
+    /// Keeps the candidate until it is promoted or replaced.
+    fn wait(&self, slot: &Slot, built: Built, widens: Vec<String>) {
+        let name = slot.name.clone();
+        let version = String::from(built.generation.version());
+        let asks = widens.join("; ");
+        tracing::warn!(
+            plugin = name,
+            version,
+            "version {} of plugin {name} reaches further than the one that serves ({asks}) and waits: \
+             let it serve with `segue plugins promote {name}`, or set `[plugins] auto_widen = true`",
+            short(&version)
+        );
+        let replaced = slot.record().pending(built, widens.clone());
+        self.tell(PluginEvent::Pending {
+            name,
+            version,
+            widens,
+        });
+        // Dropped without the record's lock, which `freed` takes.
+        drop(replaced);
     }
 
     /// From here on calls begin on the new version.
     fn swap(&self, slot: &Slot, built: Built, started: Instant) {
         let name = slot.name.clone();
         let version = String::from(built.generation.version());
-        let previous = {
+        let (previous, pending) = {
             let mut record = slot.record();
-            record.loaded(&built);
-            slot.current.swap(Some(built.generation))
+            let pending = record.loaded(&built);
+            (slot.current.swap(Some(built.generation)), pending)
         };
         slot.tenure.loaded.fetch_add(1, Ordering::Relaxed);
         let ms = crate::units::millis(started.elapsed());
@@ -326,6 +397,7 @@ impl Shared {
         // Dropped last, without the record's lock, which `freed` takes; so
         // `Freed` comes after `Loaded`.
         drop(previous);
+        drop(pending);
     }
 
     /// Removes the slot of a plugin that is gone and has no call left.

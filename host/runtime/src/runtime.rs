@@ -12,15 +12,17 @@ use wasmtime::component::Linker;
 
 use crate::admission::Admission;
 use crate::call::{Call, Caller};
+use crate::capability::Capabilities;
 use crate::check::{self, Inspection};
 use crate::compile::CompilePool;
 use crate::engine::{self, Ticker};
 use crate::error::LoadError;
 use crate::folder::{self, FolderHandle};
-use crate::gate::HostCalls;
+use crate::gate::Rulebook;
 use crate::generation::Generation;
+use crate::grants::{Grants, Policy, Rules};
 use crate::host;
-use crate::registry::Registry;
+use crate::registry::{PromoteError, Registry};
 use crate::settings::{Settings, StartError};
 use crate::spec::CallSpec;
 use crate::status::{PluginEvent, PluginStatus, Stats};
@@ -60,20 +62,26 @@ impl Runtime {
         check_folder(&settings)?;
         let engine = engine::new_engine(&settings)?;
         let mut linker = Linker::new(&engine);
-        host::link(&mut linker).map_err(|error| StartError::Link(error.to_string()))?;
+        let capabilities = settings.capabilities.clone();
+        host::link(&mut linker, &capabilities).map_err(|error| StartError::Link(error.to_string()))?;
         let stop = CancellationToken::new();
         let admission = Arc::new(Admission::new(settings.instances, settings.per_plugin));
         let pool = Arc::new(CompilePool::start(&settings, &engine)?);
+        let policy = Policy::new(Rules {
+            ceiling: settings.max_grants.clone(),
+            auto_widen: settings.auto_widen,
+        });
+        let rules = Arc::new(Rulebook::new(capabilities, policy));
         let caller = Arc::new(Caller {
             ticker: Ticker::start(&engine)?,
             engine,
             admission: Arc::clone(&admission),
-            host_calls: Arc::new(HostCalls::default()),
+            rules: Arc::clone(&rules),
             stop: stop.clone(),
         });
         let guests = Guests::start(settings.guest_threads)?;
         let max_plugins = settings.max_plugins;
-        let registry = Registry::new(linker, Arc::clone(&pool), admission, max_plugins);
+        let registry = Registry::new(linker, Arc::clone(&pool), admission, rules, max_plugins);
         let registry = Arc::new(registry);
         let folder = folder::start(Arc::new(settings), Arc::clone(&registry), stop.clone());
         let shared = Shared {
@@ -138,7 +146,7 @@ impl Runtime {
             instances_in_use: caller.admission.in_use(),
             instances: caller.admission.instances(),
             plugins: registry.stats(),
-            host_calls: caller.host_calls.read(),
+            host_calls: caller.rules.counters.read(),
             compile_hits: pool.counts().hits.load(Ordering::Relaxed),
             compile_misses: pool.counts().misses.load(Ordering::Relaxed),
         }
@@ -147,8 +155,29 @@ impl Runtime {
     /// Reads a component without compiling or running it: its world, version,
     /// imports, wants and exports. Also one that this host would refuse for any
     /// of these, which [`Inspection::verdict`] then says.
-    pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
-        check::describe(bytes)
+    pub fn inspect(bytes: &[u8], capabilities: &Capabilities) -> Result<Inspection, LoadError> {
+        check::describe(bytes, capabilities)
+    }
+
+    /// Lets the version of a plugin serve that waits because it reaches further
+    /// than the one that does. With `version`, only if it is that one. Returns
+    /// the version.
+    pub fn promote(&self, plugin: &str, version: Option<&str>) -> Result<String, PromoteError> {
+        self.shared.registry.promote(plugin, version)
+    }
+
+    /// Puts another ceiling of grants in force. What it withdraws is denied from
+    /// now on, also to calls that run; then every plugin is read again, so that
+    /// one that was refused for its grants may now be taken. Returns when that
+    /// is done.
+    pub async fn reconfigure_grants(&self, max_grants: Grants, auto_widen: bool) {
+        let rules = Rules {
+            ceiling: max_grants,
+            auto_widen,
+        };
+        if self.shared.caller.rules.policy.change(rules) {
+            self.shared.folder.reread().await;
+        }
     }
 
     /// Ends the folder's task and all calls, which end as `cancelled`, and waits

@@ -7,6 +7,9 @@ use std::time::Duration;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use crate::capability::Capabilities;
+use crate::grants::Grants;
+
 const MIB: u64 = 1 << 20;
 
 /// What one call may use. Past each of them the call ends in its own error.
@@ -83,6 +86,13 @@ pub struct Settings {
     pub default_limits: Limits,
     /// What `NAME.toml` may not exceed.
     pub max_limits: Limits,
+    /// What plugins may import beyond the world `handler`.
+    pub capabilities: Capabilities,
+    /// What a `NAME.toml` may grant at most.
+    pub max_grants: Grants,
+    /// Whether a version that reaches further than the one that serves takes
+    /// over without [`Runtime::promote`](crate::Runtime::promote).
+    pub auto_widen: bool,
     /// How long a file must be quiet when no event said it is complete.
     pub settle: Duration,
     /// How often the folder is read even without events.
@@ -103,6 +113,9 @@ impl Default for Settings {
             per_plugin: 500,
             default_limits: Limits::default(),
             max_limits: Limits::MAX,
+            capabilities: Capabilities::default(),
+            max_grants: Grants::new(),
+            auto_widen: false,
             settle: Duration::from_millis(250),
             rescan: Duration::from_secs(10),
         }

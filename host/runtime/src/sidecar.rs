@@ -4,7 +4,6 @@
 //! silent falls to the defaults, what is unknown is a fault: a misspelt limit
 //! must not pass for none.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use crate::error::{LoadError, SidecarFault, clip};
+use crate::grants::{Grants, has};
 use crate::settings::{Limits, Settings};
 use crate::units::{format_size, parse_duration, parse_size};
 
@@ -26,7 +26,7 @@ const MIN_DEADLINE: Duration = Duration::from_millis(1);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sidecar {
     /// By capability, the names within it that the plugin may use.
-    pub grants: BTreeMap<String, Vec<String>>,
+    pub grants: Grants,
     /// Resolved: the defaults where the file is silent.
     pub limits: Limits,
     /// Handed to the plugin as it is.
@@ -37,7 +37,7 @@ impl Sidecar {
     /// A plugin without a `.toml`: no grants, no settings, the default limits.
     pub fn absent(settings: &Settings) -> Self {
         Self {
-            grants: BTreeMap::new(),
+            grants: Grants::new(),
             limits: settings.default_limits,
             settings: Map::new(),
         }
@@ -105,7 +105,7 @@ impl Reader<'_> {
                 continue;
             };
             match section {
-                "grants" => sidecar.grants = self.grants(table),
+                "grants" => sidecar.grants = self.grants(table, &settings.max_grants),
                 "limits" => self.limits(table, &mut sidecar.limits, &settings.max_limits),
                 "settings" => sidecar.settings = self.object(table),
                 key => self.fault(at, unknown_section(key)),
@@ -114,8 +114,8 @@ impl Reader<'_> {
         sidecar
     }
 
-    fn grants(&mut self, table: &DeTable<'_>) -> BTreeMap<String, Vec<String>> {
-        let mut grants = BTreeMap::new();
+    fn grants(&mut self, table: &DeTable<'_>, ceiling: &Grants) -> Grants {
+        let mut grants = Grants::new();
         for (key, value) in table {
             let capability = key.get_ref().as_ref();
             if !is_capability(capability) {
@@ -128,6 +128,16 @@ impl Reader<'_> {
                 );
             }
             if let Some(names) = self.names(capability, value) {
+                let beyond = |name: &&String| is_capability(capability) && !has(ceiling, capability, name);
+                for name in names.iter().filter(beyond) {
+                    let (capability, name) = (clip(capability, 60), clip(name, 100));
+                    self.fault(
+                        value.span().start,
+                        format!(
+                            "`{capability}` may not grant `{name}`: take it out, or add it to `[plugins.max_grants] {capability}` in the host's configuration"
+                        ),
+                    );
+                }
                 grants.insert(capability.to_owned(), names);
             }
         }

@@ -1,11 +1,14 @@
 //! What goes into a call and what comes out of it: plain values, no wasm.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
+
+use crate::capability::Services;
 
 /// One message for a handler.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +88,8 @@ pub struct CallSpec {
     pub deadline: Option<Duration>,
     /// Ends the call at once, wherever it stands.
     pub cancel: CancellationToken,
+    /// What the capabilities work with.
+    pub services: Services,
 }
 
 /// A piece of a reply.
@@ -106,12 +111,15 @@ pub struct Outcome {
 }
 
 /// What a call used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Usage {
     pub chunks: u32,
     pub reply_bytes: u64,
     pub memory_peak_bytes: u64,
     pub ms: f64,
+    /// What its capabilities counted, by names such as `llm.input_tokens`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub meters: BTreeMap<&'static str, u64>,
 }
 
 /// Whose bound of calls at once was reached.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Semaphore;
 
+use crate::gate::Access;
 use crate::generation::InFlight;
 use crate::spec::CallError;
 use crate::status::PluginStats;
@@ -14,6 +15,7 @@ pub(crate) struct Tenure {
     /// Its share of the host's instances.
     pub(crate) share: Arc<Semaphore>,
     pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) access: Arc<Access>,
     pub(crate) loaded: AtomicU64,
     pub(crate) refused: AtomicU64,
     calls_ok: AtomicU64,
@@ -25,6 +27,7 @@ impl Tenure {
         Tenure {
             share,
             in_flight: Arc::new(InFlight::default()),
+            access: Arc::default(),
             loaded: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             calls_ok: AtomicU64::new(0),

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Serialize, Serializer};
 
 use crate::gate::HostCallStats;
+use crate::manifest::Manifest;
 use crate::settings::Limits;
 
 /// One plugin as it stands.
@@ -28,9 +29,38 @@ pub struct PluginStatus {
     /// The capabilities that the operator granted, each with its scope:
     /// `sql: shop, hr`.
     pub granted: Vec<String>,
+    /// By capability, what it asks for, may do and has done.
+    pub access: Vec<AccessStatus>,
+    /// Who it says it is.
+    pub manifest: Option<Manifest>,
+    /// A version that could serve and waits for the operator's word.
+    pub pending: Option<PendingVersion>,
     pub limits: Option<Limits>,
     /// The size of the component.
     pub bytes: u64,
+}
+
+/// What a plugin has to do with one capability. Counters count since the start,
+/// over all versions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct AccessStatus {
+    pub capability: String,
+    /// Whether its imports ask for it.
+    pub wanted: bool,
+    /// The names within it that the operator granted.
+    pub granted: Vec<String>,
+    pub used: u64,
+    pub denied: u64,
+    /// The line of configuration that the last denial asked for.
+    pub last_denial: Option<String>,
+}
+
+/// A version that reaches further than the one that serves.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PendingVersion {
+    pub version: String,
+    /// What it would reach in addition: `sql: shop`.
+    pub widens: Vec<String>,
 }
 
 /// Whether a plugin serves.
@@ -97,6 +127,12 @@ pub enum PluginEvent {
         name: String,
         code: &'static str,
         message: String,
+    },
+    /// A version could serve, but reaches further than the one that does.
+    Pending {
+        name: String,
+        version: String,
+        widens: Vec<String>,
     },
     Removed {
         name: String,

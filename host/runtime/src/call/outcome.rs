@@ -99,6 +99,7 @@ pub(super) fn decide(
         reply_bytes: state.reply.bytes(),
         memory_peak_bytes: state.meter.peak_bytes(),
         ms: ms_since(started),
+        ..Usage::default()
     };
     Decided {
         outcome: Outcome { result, usage },

@@ -2,7 +2,10 @@
 //!
 //! One table: what is not in it is refused with its name before anything is
 //! compiled, and whether the types fit is the linker's business. A test keeps
-//! the part of `segue:plugin` equal to the WIT.
+//! the part of `segue:plugin` equal to the WIT. What capabilities offer, they
+//! say themselves.
+
+use crate::capability::{Capabilities, Interface};
 
 /// The package and version that this host speaks, for people.
 pub(crate) const SPEAKS: &str = "segue:plugin@0.1.0";
@@ -16,6 +19,12 @@ pub(super) enum Import<'a> {
     /// Part of every plugin: `segue:plugin`, logging, WASI's base. Never a want.
     /// The functions are those it may use; `None` leaves that to the linker.
     Base(Option<&'static [&'static str]>),
+    /// Of a capability, with the functions this host has of it. A want, if it
+    /// has to be granted.
+    Capability {
+        want: Option<&'static str>,
+        functions: Option<&'static [&'static str]>,
+    },
     /// `segue:plugin` at a version that this host does not speak.
     Newer(Version<'a>),
     /// Something that would have to be granted, were it known.
@@ -146,7 +155,7 @@ const WASI: [(&str, &[&str]); 6] = [
 ];
 
 /// Looks an import up.
-pub(super) fn import(full: &str) -> Import<'_> {
+pub(super) fn import<'a>(full: &'a str, capabilities: &Capabilities) -> Import<'a> {
     if full == LOGGING.0 {
         return Import::Base(Some(LOGGING.1));
     }
@@ -167,10 +176,34 @@ pub(super) fn import(full: &str) -> Import<'_> {
             .iter()
             .any(|(name, interfaces)| *name == package && interfaces.contains(&interface));
     if known {
-        Import::Base(None)
-    } else {
-        Import::Unknown
+        return Import::Base(None);
     }
+    of_capability(package, interface, version, capabilities).unwrap_or(Import::Unknown)
+}
+
+fn of_capability<'a>(
+    package: &str,
+    interface: &str,
+    version: Version<'_>,
+    capabilities: &Capabilities,
+) -> Option<Import<'a>> {
+    let offers = |offered: &Interface| {
+        let Some(has) = Version::parse(offered.version) else {
+            return false;
+        };
+        let fits = match has.plain {
+            true => version.plain && version.track() == has.track(),
+            false => version.text == has.text,
+        };
+        fits && offered.name.split_once('/') == Some((package, interface))
+    };
+    capabilities.iter().find_map(|capability| {
+        let found = capability.interfaces().iter().find(|offered| offers(offered))?;
+        Some(Import::Capability {
+            want: capability.needs_grant().then(|| capability.name()),
+            functions: (!found.functions.is_empty()).then_some(found.functions),
+        })
+    })
 }
 
 fn plugin<'a>(interface: &str, version: Version<'a>) -> Import<'a> {
@@ -229,6 +262,7 @@ mod tests {
 
     #[test]
     fn versions_decide_as_promised() {
+        let import = |name| import(name, &Capabilities::default());
         let base = |name| matches!(import(name), Import::Base(_));
         assert!(base("segue:plugin/reply@0.1.0"));
         assert!(base("segue:plugin/reply@0.1.7"));

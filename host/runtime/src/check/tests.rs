@@ -50,7 +50,7 @@ fn handler_with(version: &str, mark: &str, more: &str, export: &str) -> Vec<u8> 
 }
 
 fn refusal(bytes: &[u8]) -> LoadError {
-    inspect(bytes).unwrap_err()
+    super::inspect(bytes, &Capabilities::default()).unwrap_err()
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_handler_is_told_by_its_exports_and_imports() {
         (export "log" (func (param "level" $level) (param "context" string) (param "message" string)))))
       (import "wasi:cli/environment@0.2.6" (instance))"#;
     let bytes = handler_with("0.1.0", "", logging, "handle");
-    let found = inspect(&bytes).unwrap();
+    let found = super::inspect(&bytes, &Capabilities::default()).unwrap();
     assert_eq!(found.world, Some(World::Handler));
     assert_eq!(found.wit_version.as_deref(), Some("0.1.0"));
     assert_eq!(
@@ -115,7 +115,8 @@ fn no_truncation_passes_and_none_is_called_something_else() {
     for end in 1..bytes.len() {
         // Cut exactly between two sections it is a component that lacks the
         // rest, which may be no more than the names at the end.
-        let code = inspect(&bytes[..end]).map_or_else(|refusal| refusal.code(), |_| "whole");
+        let code = super::inspect(&bytes[..end], &Capabilities::default())
+            .map_or_else(|refusal| refusal.code(), |_| "whole");
         let between = matches!(code, "wrong_world" | "whole");
         assert!(code == "truncated" || between, "{end}: {code}");
         cuts += usize::from(between);
@@ -130,7 +131,7 @@ fn damage_is_refused_and_never_panics() {
         for value in [0x00, 0x7f, 0xff] {
             let mut damaged = bytes.clone();
             damaged[at] = value;
-            let _ = inspect(&damaged);
+            let _ = super::inspect(&damaged, &Capabilities::default());
         }
     }
     let mut damaged = bytes;
@@ -188,7 +189,11 @@ fn other_worlds_are_named() {
 fn extra_exports_beside_handle_are_ignored() {
     let extra = r#"(import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func))))
       (alias export $exit "exit" (func $init)) (export "init" (func $init))"#;
-    let found = inspect(&handler_with("0.1.0", "", extra, "handle")).unwrap();
+    let found = super::inspect(
+        &handler_with("0.1.0", "", extra, "handle"),
+        &Capabilities::default(),
+    )
+    .unwrap();
     assert_eq!(found.exports, ["init", "handle"]);
 }
 
@@ -202,7 +207,13 @@ fn a_newer_patch_version_runs_if_all_it_imports_is_known() {
         )
     };
     let fits = handler_with("0.1.9", "", &call("attempt"), "handle");
-    assert_eq!(inspect(&fits).unwrap().wit_version.as_deref(), Some("0.1.9"));
+    assert_eq!(
+        super::inspect(&fits, &Capabilities::default())
+            .unwrap()
+            .wit_version
+            .as_deref(),
+        Some("0.1.9")
+    );
 
     let refusal = refusal(&handler_with("0.1.9", "", &call("budget"), "handle"));
     assert_eq!(refusal.code(), "unknown_import");
@@ -233,7 +244,7 @@ fn unknown_imports_are_all_named_and_are_what_it_wants() {
       (import "segue:plugin/reply@0.1.0" (func))
       (import "lucky-number" (func (result u64)))"#;
     let bytes = handler_with("0.1.0", "", more, "handle");
-    let found = describe(&bytes).unwrap();
+    let found = describe(&bytes, &Capabilities::default()).unwrap();
     assert_eq!(found.wants, ["clocks", "http", "lucky-number", "sql"]);
     let refusal = found.verdict().unwrap_err();
     assert_eq!(refusal.code(), "unknown_import");

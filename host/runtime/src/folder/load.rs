@@ -59,7 +59,7 @@ impl Loader {
     pub(super) async fn load(&self, order: Order) -> Result<Ended, tokio::task::JoinError> {
         // Never closed, so never an error; without a permit the bound is off.
         let permit = Arc::clone(&self.reads).acquire_owned().await.ok();
-        let settings = Arc::clone(&self.settings);
+        let settings = self.registry.with_ceiling(&self.settings);
         let name = order.name.clone();
         let outcome = tokio::task::spawn_blocking(move || read::read(&order, &settings)).await?;
         Ok(match outcome {

@@ -39,11 +39,19 @@ use crate::settings::Settings;
 /// Callers of [`FolderHandle::rescan`] that may queue; the next one waits.
 const COMMANDS: usize = 16;
 
+/// A wish to look at the whole folder now.
+#[derive(Debug)]
+struct Rescan {
+    /// Also at what has not changed.
+    everything: bool,
+    done: oneshot::Sender<()>,
+}
+
 /// Speaks to the folder's task. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct FolderHandle {
     scanned: value::Receiver<bool>,
-    rescans: mpsc::Sender<oneshot::Sender<()>>,
+    rescans: mpsc::Sender<Rescan>,
 }
 
 /// Starts to follow the folder, until `stop`. Must be called inside a tokio
@@ -72,8 +80,18 @@ impl FolderHandle {
     /// Looks at the whole folder now and returns once what it found is loaded or
     /// refused, or is being written still.
     pub(crate) async fn rescan(&self) {
+        self.look(false).await;
+    }
+
+    /// The same, and every pair is read and offered again: what was decided about
+    /// it may not hold any more.
+    pub(crate) async fn reread(&self) {
+        self.look(true).await;
+    }
+
+    async fn look(&self, everything: bool) {
         let (done, through) = oneshot::channel();
-        if self.rescans.send(done).await.is_ok() {
+        if self.rescans.send(Rescan { everything, done }).await.is_ok() {
             let _ = through.await;
         }
     }

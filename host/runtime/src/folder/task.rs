@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::RecommendedWatcher;
-use tokio::sync::{mpsc, oneshot, watch as value};
+use tokio::sync::{mpsc, watch as value};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use super::look::{FolderId, PairLook};
 use super::scans::{Done, Scanned, Scans, Waiters};
 use super::settle::{CLOSES_ARE_TOLD, Due, Settle};
 use super::watch::{self, Change, Changes, Ear};
-use super::{read, scan};
+use super::{Rescan, read, scan};
 use crate::error::LoadError;
 use crate::registry::Registry;
 use crate::settings::Settings;
@@ -35,6 +35,8 @@ pub(super) struct Task {
     wrong: BTreeSet<String>,
     loads: JoinSet<Result<Ended, JoinError>>,
     loading: HashMap<Id, String>,
+    /// Loads whose result is not to be remembered.
+    stale: BTreeSet<String>,
     scans: Scans,
     waiters: Waiters,
     ear: Ear,
@@ -88,6 +90,7 @@ impl Task {
             wrong: BTreeSet::new(),
             loads: JoinSet::new(),
             loading: HashMap::new(),
+            stale: BTreeSet::new(),
             scans,
             waiters: Waiters::default(),
             ear,
@@ -98,11 +101,7 @@ impl Task {
         }
     }
 
-    pub(super) async fn run(
-        mut self,
-        mut rescans: mpsc::Receiver<oneshot::Sender<()>>,
-        stop: CancellationToken,
-    ) {
+    pub(super) async fn run(mut self, mut rescans: mpsc::Receiver<Rescan>, stop: CancellationToken) {
         let Some(mut changes) = self.changes.take() else {
             return;
         };
@@ -117,7 +116,10 @@ impl Task {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Some(change) = changes.next() => self.changed(change),
-                Some(done) = rescans.recv(), if may_wait => {
+                Some(Rescan { everything, done }) = rescans.recv(), if may_wait => {
+                    if everything {
+                        self.forget_what_is_known();
+                    }
                     self.scans.want(Instant::now(), true, Some(Done::Caller(done)));
                 }
                 Some(ended) = self.loads.join_next_with_id() => self.ended(ended),
@@ -125,6 +127,17 @@ impl Task {
                 _ = rescan.tick() => self.scans.want_soon(false),
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
+        }
+    }
+
+    /// What is loading now was begun before, so it is read once more.
+    fn forget_what_is_known(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.known = None;
+            entry.content = None;
+        }
+        for name in self.loading.values() {
+            self.stale.insert(name.clone());
         }
     }
 
@@ -213,6 +226,13 @@ impl Task {
             Err(error) => tracing::error!(plugin = name, %error, "loading failed inside the host"),
         }
         self.settle.release(&name);
+        if self.stale.remove(&name)
+            && let Some(entry) = self.entries.get_mut(&name)
+        {
+            entry.known = None;
+            entry.content = None;
+            self.scans.want_soon(true);
+        }
     }
 
     fn settled(&mut self, name: &str, ended: Ended) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::CallState;
 use crate::bindings::segue::plugin::call;
-use crate::gate::Function;
+use crate::gate::Base;
 use crate::spec::Part;
 
 /// A string as it is, any other value as JSON.
@@ -31,44 +31,44 @@ impl From<&Part> for call::Part {
 
 impl call::Host for CallState {
     fn meta(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        let pass = self.gate.enter(Function::CallMeta, key.len())?;
+        let pass = self.gate.base(Base::CallMeta, key.len());
         Ok(pass.leave_with(text(&self.context.meta, &key)))
     }
 
     fn claim(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        let pass = self.gate.enter(Function::CallClaim, name.len())?;
+        let pass = self.gate.base(Base::CallClaim, name.len());
         Ok(pass.leave_with(text(&self.context.claims, &name)))
     }
 
     fn setting(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        let pass = self.gate.enter(Function::CallSetting, key.len())?;
+        let pass = self.gate.base(Base::CallSetting, key.len());
         Ok(pass.leave_with(text(&self.plugin.settings, &key)))
     }
 
     fn session(&mut self) -> wasmtime::Result<Option<String>> {
-        let pass = self.gate.enter(Function::CallSession, 0)?;
+        let pass = self.gate.base(Base::CallSession, 0);
         Ok(pass.leave_with(self.context.session.clone()))
     }
 
     fn traceparent(&mut self) -> wasmtime::Result<String> {
-        let pass = self.gate.enter(Function::CallTraceparent, 0)?;
+        let pass = self.gate.base(Base::CallTraceparent, 0);
         Ok(pass.leave_with(self.context.traceparent.clone()))
     }
 
     fn deadline_ms(&mut self) -> wasmtime::Result<u64> {
-        let pass = self.gate.enter(Function::CallDeadline, 0)?;
+        let pass = self.gate.base(Base::CallDeadline, 0);
         let left = self.deadline.saturating_duration_since(Instant::now());
         let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
         Ok(pass.leave_with(left_ms))
     }
 
     fn attempt(&mut self) -> wasmtime::Result<u32> {
-        let pass = self.gate.enter(Function::CallAttempt, 0)?;
+        let pass = self.gate.base(Base::CallAttempt, 0);
         Ok(pass.leave_with(self.context.attempt))
     }
 
     fn previous(&mut self) -> wasmtime::Result<Vec<call::Part>> {
-        let pass = self.gate.enter(Function::CallPrevious, 0)?;
+        let pass = self.gate.base(Base::CallPrevious, 0);
         let parts = self.context.previous.iter().map(call::Part::from);
         Ok(pass.leave_with(parts.collect()))
     }

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use super::CallState;
 use crate::bindings::segue::plugin::{reply, types};
-use crate::gate::Function;
+use crate::call::{Item, Source};
+use crate::gate::Base;
 use crate::json;
 use crate::settings::Limits;
 use crate::spec::{EndpointKind, HandlerError, Reply};
@@ -56,7 +57,7 @@ impl ReplyFault {
 pub(crate) struct ReplySide {
     kind: EndpointKind,
     limits: Limits,
-    sender: mpsc::Sender<Reply>,
+    sender: mpsc::Sender<Item>,
     chunks: u32,
     bytes: u64,
     /// Whether anything but status was sent.
@@ -66,7 +67,7 @@ pub(crate) struct ReplySide {
 }
 
 impl ReplySide {
-    pub(crate) fn new(kind: EndpointKind, limits: Limits, sender: mpsc::Sender<Reply>) -> ReplySide {
+    pub(crate) fn new(kind: EndpointKind, limits: Limits, sender: mpsc::Sender<Item>) -> ReplySide {
         ReplySide {
             kind,
             limits,
@@ -116,13 +117,32 @@ impl ReplySide {
         if total > self.limits.reply_bytes {
             return Err(self.refuse(ReplyFault::TooLarge));
         }
-        if self.sender.send(reply).await.is_err() {
+        if self.sender.send(Item::Reply(reply)).await.is_err() {
             return Err(self.refuse(ReplyFault::ClientGone));
         }
         self.chunks += 1;
         self.bytes = total;
         self.answered |= answers;
         Ok(())
+    }
+
+    /// Hands over a source; what comes of it counts where it is read.
+    pub(super) async fn forward(&mut self, source: Source) -> wasmtime::Result<Result<(), HandlerError>> {
+        let sent = match self.fault {
+            Some(fault) => Err(self.refuse(fault)),
+            None => match self.sender.send(Item::Source(source)).await {
+                Ok(()) => Ok(()),
+                Err(_) => Err(self.refuse(ReplyFault::ClientGone)),
+            },
+        };
+        match sent {
+            Ok(()) => {
+                self.answered = true;
+                Ok(Ok(()))
+            }
+            Err(SendError::Answer(error)) => Ok(Err(error)),
+            Err(stop @ SendError::Stop) => Err(wasmtime::Error::new(stop)),
+        }
     }
 
     async fn status(&mut self, text: String) -> Result<(), SendError> {
@@ -199,22 +219,22 @@ fn answer(result: Result<(), SendError>) -> Answer {
 
 impl reply::Host for CallState {
     async fn send(&mut self, chunk: String) -> Answer {
-        let pass = self.gate.enter(Function::ReplySend, chunk.len())?;
+        let pass = self.gate.base(Base::ReplySend, chunk.len());
         answer(pass.leave(self.reply.send(Reply::Chunk(chunk)).await))
     }
 
     async fn send_binary(&mut self, chunk: Vec<u8>) -> Answer {
-        let pass = self.gate.enter(Function::ReplySendBinary, chunk.len())?;
+        let pass = self.gate.base(Base::ReplySendBinary, chunk.len());
         answer(pass.leave(self.reply.binary(chunk).await))
     }
 
     async fn status(&mut self, text: String) -> Answer {
-        let pass = self.gate.enter(Function::ReplyStatus, text.len())?;
+        let pass = self.gate.base(Base::ReplyStatus, text.len());
         answer(pass.leave(self.reply.status(text).await))
     }
 
     async fn data(&mut self, json: String) -> Answer {
-        let pass = self.gate.enter(Function::ReplyData, json.len())?;
+        let pass = self.gate.base(Base::ReplyData, json.len());
         answer(pass.leave(self.reply.data(json).await))
     }
 }

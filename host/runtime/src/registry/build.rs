@@ -11,6 +11,7 @@ use crate::check::SPEAKS;
 use crate::compile::{Compiled, reason_of};
 use crate::error::LoadError;
 use crate::generation::{Freed, Generation, Identity, InFlight};
+use crate::manifest::Manifest;
 use crate::status::PluginEvent;
 
 /// A WebAssembly page.
@@ -20,7 +21,7 @@ const PAGE_BYTES: u64 = 64 * 1024;
 pub(super) struct Built {
     pub(super) generation: Arc<Generation>,
     pub(super) serial: u64,
-    pub(super) wants: Vec<String>,
+    pub(super) manifest: Option<Manifest>,
     pub(super) bytes: u64,
 }
 
@@ -66,6 +67,7 @@ impl Shared {
         let generation = Generation {
             code,
             identity: Arc::new(identity),
+            wants: inspection.wants,
             weight,
             tenure: Arc::clone(&slot.tenure),
             in_flight: Arc::new(InFlight::default()),
@@ -75,7 +77,7 @@ impl Shared {
         Ok(Built {
             generation: Arc::new(generation),
             serial,
-            wants: inspection.wants,
+            manifest: inspection.manifest,
             bytes,
         })
     }

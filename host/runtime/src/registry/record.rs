@@ -1,15 +1,18 @@
 //! What is known of one plugin beside the version that serves: its past
 //! versions and its last failure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Built;
 use crate::error::LoadError;
 use crate::generation::{Identity, InFlight};
+use crate::manifest::Manifest;
 use crate::stats::Tenure;
-use crate::status::{LoadFailure, PluginState, PluginStatus, VersionState, VersionStatus};
+use crate::status::{
+    AccessStatus, LoadFailure, PendingVersion, PluginState, PluginStatus, VersionState, VersionStatus,
+};
 
 /// Versions that are neither active nor draining, kept for the admin API.
 const PAST_VERSIONS: usize = 15;
@@ -18,6 +21,17 @@ const PAST_VERSIONS: usize = 15;
 /// loaded within one deadline.
 const DRAINING_VERSIONS: usize = 64;
 
+/// Why nothing was promoted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PromoteError {
+    #[error("there is no plugin `{0}` in the plugin folder")]
+    Unknown(String),
+    #[error("no version of it waits: what is in the folder serves, or was refused")]
+    NothingWaits,
+    #[error("another version waits, {waits}: look at what it asks for, then promote that one")]
+    OtherVersion { waits: String },
+}
+
 /// The mutable part of a plugin's slot.
 #[derive(Default)]
 pub(super) struct Record {
@@ -25,6 +39,8 @@ pub(super) struct Record {
     removed: bool,
     last_error: Option<LoadFailure>,
     active: Option<Active>,
+    /// What could serve, and what it asks for beyond what does.
+    pending: Option<(Built, Vec<String>)>,
     /// Oldest first.
     versions: VecDeque<Version>,
 }
@@ -33,6 +49,7 @@ pub(super) struct Record {
 struct Active {
     identity: Arc<Identity>,
     wants: Vec<String>,
+    manifest: Option<Manifest>,
     bytes: u64,
 }
 
@@ -55,12 +72,38 @@ impl Record {
         self.removed = false;
     }
 
-    /// The newest file is what serves already.
-    pub(super) fn settled(&mut self) {
+    /// The newest file is what serves already. What waited is not wanted any
+    /// more; it goes to the caller, who drops it without the record's lock.
+    pub(super) fn settled(&mut self) -> Option<Built> {
         self.last_error = None;
+        self.loading = false;
+        self.pending.take().map(|(built, _)| built)
     }
 
-    pub(super) fn loaded(&mut self, built: &Built) {
+    /// Something could serve, and waits. What waited before goes to the caller.
+    pub(super) fn pending(&mut self, built: Built, widens: Vec<String>) -> Option<Built> {
+        self.loading = false;
+        self.last_error = None;
+        self.pending.replace((built, widens)).map(|(built, _)| built)
+    }
+
+    /// What waits, if it is of this version.
+    pub(super) fn take_pending(&mut self, version: Option<&str>) -> Result<Built, PromoteError> {
+        let Some((built, _)) = &self.pending else {
+            return Err(PromoteError::NothingWaits);
+        };
+        let waits = built.generation.version();
+        if version.is_some_and(|version| version != waits) {
+            return Err(PromoteError::OtherVersion {
+                waits: String::from(waits),
+            });
+        }
+        let pending = self.pending.take().map(|(built, _)| built);
+        pending.ok_or(PromoteError::NothingWaits)
+    }
+
+    /// Returns what waited, as [`settled`](Self::settled) does.
+    pub(super) fn loaded(&mut self, built: &Built) -> Option<Built> {
         let generation = &built.generation;
         self.retire();
         self.loading = false;
@@ -68,7 +111,8 @@ impl Record {
         self.last_error = None;
         self.active = Some(Active {
             identity: Arc::clone(&generation.identity),
-            wants: built.wants.clone(),
+            wants: generation.wants.clone(),
+            manifest: built.manifest.clone(),
             bytes: built.bytes,
         });
         self.push(Version {
@@ -78,6 +122,7 @@ impl Record {
             in_flight: Arc::clone(&generation.in_flight),
             at: generation.loaded_at,
         });
+        self.pending.take().map(|(built, _)| built)
     }
 
     /// Notes a refusal. `false` if the same one was noted last.
@@ -109,12 +154,13 @@ impl Record {
         true
     }
 
-    pub(super) fn removed(&mut self) {
+    pub(super) fn removed(&mut self) -> Option<Built> {
         self.retire();
         self.loading = false;
         self.removed = true;
         self.last_error = None;
         self.active = None;
+        self.pending.take().map(|(built, _)| built)
     }
 
     pub(super) fn freed(&mut self, serial: u64) {
@@ -179,9 +225,43 @@ impl Record {
             versions: self.versions.iter().map(Version::status).collect(),
             wants: active.map(|active| active.wants.clone()).unwrap_or_default(),
             granted: active.map(Active::granted).unwrap_or_default(),
+            access: self.access(tenure),
+            manifest: active.and_then(|active| active.manifest.clone()),
+            pending: self.pending.as_ref().map(|(built, widens)| PendingVersion {
+                version: String::from(built.generation.version()),
+                widens: widens.clone(),
+            }),
             limits: active.map(|active| active.identity.limits),
             bytes: active.map_or(0, |active| active.bytes),
         }
+    }
+
+    /// Every capability that the plugin asks for, was granted or has tried.
+    fn access(&self, tenure: &Tenure) -> Vec<AccessStatus> {
+        let mut rows: BTreeMap<String, AccessStatus> = BTreeMap::new();
+        let mut row = |capability: &str, with: &mut dyn FnMut(&mut AccessStatus)| {
+            let status = rows.entry(String::from(capability)).or_default();
+            with(status);
+        };
+        if let Some(active) = &self.active {
+            for capability in &active.wants {
+                row(capability, &mut |status| status.wanted = true);
+            }
+            for (capability, scopes) in &active.identity.grants {
+                row(capability, &mut |status| status.granted.clone_from(scopes));
+            }
+        }
+        for (capability, counts) in tenure.access.read() {
+            row(capability, &mut |status| {
+                status.used = counts.used;
+                status.denied = counts.denied;
+                status.last_denial.clone_from(&counts.last_denial);
+            });
+        }
+        for (capability, status) in &mut rows {
+            status.capability.clone_from(capability);
+        }
+        rows.into_values().collect()
     }
 
     fn state(&self) -> PluginState {

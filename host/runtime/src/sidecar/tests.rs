@@ -1,7 +1,16 @@
 use super::*;
 
+/// With a ceiling over grants that is wide enough for these tests.
+fn settings() -> Settings {
+    let ceiling = ["shop", "staff"].map(String::from).to_vec();
+    Settings {
+        max_grants: [(String::from("sql"), ceiling)].into(),
+        ..Settings::default()
+    }
+}
+
 fn faults(text: &str) -> Vec<SidecarFault> {
-    match Sidecar::parse(text, &Settings::default()) {
+    match Sidecar::parse(text, &settings()) {
         Err(LoadError::Sidecar(faults)) => faults,
         other => panic!("{text}: {other:?}"),
     }
@@ -25,7 +34,7 @@ ratio = 0.5
 since = 2026-01-01
 nested = { names = ["a", "b"], on = true }
 "#;
-    let sidecar = Sidecar::parse(text, &Settings::default()).unwrap();
+    let sidecar = Sidecar::parse(text, &settings()).unwrap();
     assert_eq!(sidecar.grants.get("sql").unwrap(), &["shop", "staff"]);
     assert!(sidecar.grants.get("llm").unwrap().is_empty());
     let defaults = Limits::default();
@@ -83,6 +92,7 @@ far = inf
         (7, "1 to 1000000"),
         (9, "list of names"),
         (10, "quotes"),
+        (10, "`llm` may not grant `main`"),
         (11, "lower-case"),
         (13, "as JSON"),
         (14, "`extra` is not known"),

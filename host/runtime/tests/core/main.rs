@@ -10,6 +10,7 @@
 )]
 
 mod calls;
+mod capability;
 mod guest;
 mod host;
 mod loading;
