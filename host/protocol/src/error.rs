@@ -117,6 +117,34 @@ catalogue! {
     Cancelled = "cancelled", 499, false;
     /// The client of a raw endpoint left before the handler was done.
     ClientGone = "client_gone", 499, false;
+
+    // What a capability answered its handler, which passed it on.
+    /// The operator has not granted the handler what it asked for.
+    CapabilityDenied = "capability_denied", 403, false;
+    /// The database does not take the query: a syntax error, an unknown column.
+    QueryInvalid = "query_invalid", 422, false;
+    /// The query is not a read, or reaches for what queries may not reach.
+    QueryForbidden = "query_forbidden", 403, false;
+    /// The query took longer than its bound and was interrupted.
+    QueryTimeout = "query_timeout", 504, true;
+    /// A database, an index or a store cannot be opened or read now.
+    StoreUnavailable = "store_unavailable", 503, true;
+    /// Another call was faster: what was to be replaced is no longer the same.
+    StateConflict = "state_conflict", 409, true;
+    /// What the handler may keep is full.
+    StateFull = "state_full", 507, false;
+    /// The handler wanted the session's state, and a raw endpoint has none.
+    NoSession = "no_session", 400, false;
+    /// A server that the handler asked could not be reached, or failed.
+    UpstreamUnavailable = "upstream_unavailable", 503, true;
+    /// A server that the handler asked was silent for too long.
+    UpstreamTimeout = "upstream_timeout", 504, true;
+    /// A server that the handler asked wants to be asked less often.
+    UpstreamRateLimited = "upstream_rate_limited", 503, true;
+    /// A server that the handler asked did not take the request.
+    UpstreamRejected = "upstream_rejected", 502, false;
+    /// The answer of a server that the handler asked broke off or made no sense.
+    UpstreamFailed = "upstream_failed", 502, true;
 }
 
 /// A request error, as it goes to the client.

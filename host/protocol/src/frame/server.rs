@@ -1,5 +1,6 @@
 //! What the host sends.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -8,13 +9,17 @@ use serde_json::value::RawValue;
 use crate::error::RequestError;
 
 /// What an answer cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Usage {
     pub chunks: u32,
     pub reply_bytes: u64,
     /// The most memory that the handler's instance held.
     pub memory_peak_bytes: u64,
     pub ms: f64,
+    /// What its capabilities counted, such as `llm.input_tokens`; nothing that
+    /// is 0.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub meters: BTreeMap<&'static str, u64>,
 }
 
 /// One handler's part in a finished message.
@@ -139,7 +144,7 @@ impl ServerFrame {
             ServerFrame::Status { text, .. } => text.len(),
             ServerFrame::Data { data, .. } => data.get().len(),
             ServerFrame::Error { error, .. } => error.message.len(),
-            ServerFrame::Done { parts, .. } => parts.len() * 128,
+            ServerFrame::Done { parts, .. } => parts.iter().map(|p| 128 + 48 * p.usage.meters.len()).sum(),
             _ => 0,
         }
     }
@@ -374,6 +379,33 @@ mod tests {
             replayed: false,
         };
         assert!(json(&two, Some(3)).get("version").is_none());
+    }
+
+    #[test]
+    fn meters_stand_in_the_usage_where_there_are_any() {
+        let done = |meters| ServerFrame::Done {
+            id: "m1".into(),
+            parts: [PartSummary {
+                handler: "sql-rag".into(),
+                version: None,
+                ok: true,
+                error: None,
+                usage: Usage {
+                    meters,
+                    ..Usage::default()
+                },
+            }]
+            .into(),
+            ms: 1.5,
+            replayed: false,
+        };
+        let counted = json(&done([("sql.rows", 5), ("sql.queries", 1)].into()), Some(3));
+        assert_eq!(
+            counted["parts"][0]["usage"]["meters"],
+            serde_json::json!({ "sql.queries": 1, "sql.rows": 5 })
+        );
+        let none = json(&done(BTreeMap::new()), Some(3));
+        assert!(none["parts"][0]["usage"].get("meters").is_none(), "{none}");
     }
 
     #[test]
