@@ -136,7 +136,7 @@ impl Registry {
     pub(crate) fn plugin(&self, name: &str) -> Option<PluginStatus> {
         let slots = self.shared.slots.load();
         let slot = slots.get(name)?;
-        Some(slot.record().status(name, &slot.tenure))
+        Some(self.shared.status(name, slot))
     }
 
     /// All plugins by name.
@@ -144,7 +144,7 @@ impl Registry {
         let slots = self.shared.slots.load();
         slots
             .iter()
-            .map(|(name, slot)| slot.record().status(name, &slot.tenure))
+            .map(|(name, slot)| self.shared.status(name, slot))
             .collect()
     }
 
@@ -273,6 +273,17 @@ impl Registry {
 impl Shared {
     fn writer(&self) -> MutexGuard<'_, ()> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What stands above the ceiling by now is granted no longer.
+    fn status(&self, name: &str, slot: &Slot) -> PluginStatus {
+        let mut status = slot.record().status(name, &slot.tenure);
+        let rules = self.rules.policy.rules();
+        for row in &mut status.access {
+            let capability = &row.capability;
+            row.granted.retain(|scope| rules.allows(capability, scope));
+        }
+        status
     }
 
     fn tell(&self, event: PluginEvent) {

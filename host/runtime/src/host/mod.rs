@@ -50,8 +50,10 @@ pub struct CallState {
     meters: Meters,
     log: Arc<PluginLog>,
     wasi: WasiCtx,
-    table: ResourceTable,
+    // Before the table: a capability may have to know that the call is over
+    // before the guest's resources are dropped.
     locals: Locals,
+    table: ResourceTable,
 }
 
 /// What a call is made of, beside its plugin.
