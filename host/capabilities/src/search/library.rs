@@ -1,0 +1,220 @@
+//! One index, from the outside: it is opened, searched, and its documents read.
+//! Dropping it ends its task.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::document::{self, Kind, NoText};
+use super::error::Error;
+use super::find::{self, Hit};
+use super::follow::{Follower, Pace, follow};
+use super::inside;
+use super::settings::Index;
+use super::shared::Shared;
+use super::store::Store;
+
+/// Searches of one index that run at a time: each takes a processor.
+const AT_A_TIME: usize = 4;
+/// The longest text to search for, in bytes.
+const MAX_TEXT_BYTES: usize = 4 << 10;
+/// Hits of one search, at most.
+const MAX_HITS: usize = 50;
+
+/// The text of a document, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// What the offsets of hits refer to.
+    pub text: String,
+    /// Its title, or its path where it has none.
+    pub title: String,
+}
+
+pub(super) struct Library {
+    pub(super) settings: Arc<Index>,
+    pub(super) shared: Arc<Shared>,
+    runtime: Handle,
+    turns: Arc<Semaphore>,
+    /// Searches that run or wait.
+    open: Arc<AtomicUsize>,
+    _stop: Arc<DropGuard>,
+}
+
+impl Library {
+    /// Starts to read the folder, on `runtime`, and to follow it.
+    pub(super) fn open(name: &str, settings: Index, runtime: &Handle, pace: Pace) -> Result<Library, Error> {
+        let store = Store::new().map_err(|error| Error::Internal(error.to_string()))?;
+        let settings = Arc::new(settings);
+        let shared = Arc::new(Shared::new(name, store));
+        let stop = CancellationToken::new();
+        runtime.spawn(follow(Follower {
+            settings: Arc::clone(&settings),
+            shared: Arc::clone(&shared),
+            pace,
+            runtime: runtime.clone(),
+            stop: stop.clone(),
+        }));
+        Ok(Library {
+            settings,
+            shared,
+            runtime: runtime.clone(),
+            turns: Arc::new(Semaphore::new(AT_A_TIME)),
+            open: Arc::default(),
+            _stop: Arc::new(stop.drop_guard()),
+        })
+    }
+
+    /// The same index under other settings, if they do not change what is in it.
+    pub(super) fn under(&self, settings: &Index) -> Option<Library> {
+        let same = Index {
+            serve: settings.serve,
+            queue: settings.queue,
+            ..Index::clone(&self.settings)
+        };
+        (same == *settings).then(|| Library {
+            settings: Arc::new(same),
+            shared: Arc::clone(&self.shared),
+            runtime: self.runtime.clone(),
+            turns: Arc::clone(&self.turns),
+            open: Arc::clone(&self.open),
+            _stop: Arc::clone(&self._stop),
+        })
+    }
+
+    /// Starts a search. Refused at once when too many wait.
+    pub(super) fn query(&self, text: &str, limit: usize) -> Result<Hits, Error> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(Error::TextTooLong {
+                bytes: text.len(),
+                limit: MAX_TEXT_BYTES,
+            });
+        }
+        self.shared.available()?;
+        let place = Place::take(&self.open, self.settings.queue.saturating_add(AT_A_TIME))
+            .ok_or_else(|| Error::Overloaded(self.shared.name.clone()))?;
+        let cancel = CancellationToken::new();
+        let given_up = cancel.clone();
+        let (shared, turns, runtime) = (
+            Arc::clone(&self.shared),
+            Arc::clone(&self.turns),
+            self.runtime.clone(),
+        );
+        let (text, limit) = (text.to_owned(), limit.min(MAX_HITS));
+        let (max_file, index) = (self.settings.max_file, self.shared.name.clone());
+        let task = self.runtime.spawn(async move {
+            // Never closed, so never an error.
+            let turn = turns.acquire_owned().await;
+            let work = runtime.spawn_blocking(move || {
+                let found = find::search(&shared, &text, limit, max_file, &|| given_up.is_cancelled());
+                drop((turn, place));
+                found
+            });
+            let found = work
+                .await
+                .unwrap_or_else(|error| Err(Error::Internal(error.to_string())));
+            if let Err(Error::Internal(reason)) = &found {
+                tracing::error!(index, reason, "a search failed inside the host");
+            }
+            found
+        });
+        Ok(Hits {
+            index: self.shared.name.clone(),
+            state: State::Running(task),
+            cancel,
+        })
+    }
+
+    /// The text of a document as it is now.
+    pub(super) async fn document(&self, path: &str) -> Result<Document, Error> {
+        let none = || Error::NoDocument {
+            index: self.shared.name.clone(),
+            path: path.to_owned(),
+        };
+        self.shared.available()?;
+        let known = self.shared.shelf.by_path(path).ok_or_else(none)?;
+        let root = self.shared.shelf.root();
+        let max_file = self.settings.max_file;
+        let work = self.runtime.spawn_blocking(move || {
+            let (bytes, _) = inside::read(&root, &known.path, max_file).ok()?;
+            let text = document::text(Kind::of(&known.path), bytes);
+            Some((known, text))
+        });
+        let read = work.await.map_err(|error| Error::Internal(error.to_string()))?;
+        let (known, text) = read.ok_or_else(none)?;
+        let text = text.map_err(|_: NoText| none())?;
+        Ok(Document {
+            title: text.title().unwrap_or_else(|| known.path.to_string()),
+            text: text.text,
+        })
+    }
+}
+
+/// A place among the searches that run or wait.
+struct Place {
+    open: Arc<AtomicUsize>,
+}
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>, max: usize) -> Option<Place> {
+        let taken = open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
+            (open < max).then_some(open + 1)
+        });
+        taken.ok().map(|_| Place {
+            open: Arc::clone(open),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A search under way. Dropping it ends it.
+#[derive(Debug)]
+pub struct Hits {
+    index: String,
+    state: State,
+    cancel: CancellationToken,
+}
+
+#[derive(Debug)]
+enum State {
+    Running(JoinHandle<Result<Vec<Hit>, Error>>),
+    Done(Result<Vec<Hit>, Error>),
+}
+
+impl Hits {
+    /// The index that is searched.
+    pub fn index(&self) -> &str {
+        &self.index
+    }
+
+    /// What was found, the best first; the same each time. Cancel-safe.
+    pub async fn read(&mut self) -> Result<Vec<Hit>, Error> {
+        if let State::Running(task) = &mut self.state {
+            let found = task.await;
+            let found = found.unwrap_or_else(|error| Err(Error::Internal(error.to_string())));
+            self.state = State::Done(found);
+        }
+        match &self.state {
+            State::Done(found) => found.clone(),
+            // Was made so above.
+            State::Running(_) => Err(Error::Cancelled),
+        }
+    }
+}
+
+impl Drop for Hits {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        if let State::Running(task) = &self.state {
+            task.abort();
+        }
+    }
+}
