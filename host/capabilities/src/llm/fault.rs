@@ -1,0 +1,97 @@
+//! How a completion fails: the codes of `segue:llm`, each with the sentence that
+//! the guest gets.
+//!
+//! Guarantees: no sentence holds a key, an address or more than
+//! [`QUOTE_MAX_BYTES`] of what a server said; all that is in the log.
+
+use std::time::Duration;
+
+use segue_runtime::HandlerError;
+
+/// How much of a server's own words reaches a guest.
+pub(super) const QUOTE_MAX_BYTES: usize = 300;
+
+/// Which code it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Refused, closed before an answer, 5xx.
+    Unavailable,
+    /// Silent for longer than the operator allows.
+    Timeout,
+    /// 429.
+    RateLimited,
+    /// Any other 4xx.
+    Rejected,
+    /// Cut off or senseless after it had begun.
+    Failed,
+    /// Too many completions at once.
+    Overloaded,
+    /// The prompt is past a bound.
+    Invalid,
+}
+
+impl Kind {
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Kind::Unavailable => "upstream_unavailable",
+            Kind::Timeout => "upstream_timeout",
+            Kind::RateLimited => "upstream_rate_limited",
+            Kind::Rejected => "upstream_rejected",
+            Kind::Failed => "upstream_failed",
+            Kind::Overloaded => "overloaded",
+            Kind::Invalid => "invalid_argument",
+        }
+    }
+
+    /// Whether the same prompt may do better a little later.
+    pub fn retryable(self) -> bool {
+        !matches!(self, Kind::Rejected | Kind::Invalid)
+    }
+}
+
+/// Why there is no answer, or no more of it. Its text is for the guest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    pub kind: Kind,
+    pub message: String,
+    pub retry_after: Option<Duration>,
+}
+
+impl Fault {
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Fault {
+        Fault {
+            kind,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+}
+
+impl From<Fault> for HandlerError {
+    fn from(fault: Fault) -> HandlerError {
+        let ms = fault
+            .retry_after
+            .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        HandlerError {
+            code: String::from(fault.kind.code()),
+            message: fault.message,
+            retryable: fault.kind.retryable(),
+            retry_after_ms: ms,
+        }
+    }
+}
+
+/// At most `max` bytes of a text that comes from a server, on one line.
+pub(super) fn clip(text: &str, max: usize) -> String {
+    let mut clipped = String::with_capacity(text.len().min(max));
+    for c in text.trim().chars() {
+        if clipped.len() + c.len_utf8() > max {
+            clipped.push('…');
+            break;
+        }
+        clipped.push(if c.is_control() { ' ' } else { c });
+    }
+    clipped
+}

@@ -1,0 +1,284 @@
+//! `provider = "openai"`: any server that speaks OpenAI's chat completions.
+//!
+//! The way of a completion: [`Client::ask`] writes the [`request`] and starts a
+//! task on the host's threads, which takes a connection ([`pool`], [`connect`]),
+//! sends, and waits for the head of the response ([`exchange`]); a refusal becomes
+//! a fault ([`refusal`]). From there on the response is a [`reading`] that has no
+//! task: whoever polls the [`Answering`] takes bytes off the socket, through the
+//! [`framing`] and the [`events`] into the [`answer`].
+//!
+//! Dropping an [`Answering`] closes its connection, whichever of these it had
+//! come to.
+
+mod answer;
+mod answering;
+mod connect;
+mod events;
+mod exchange;
+mod framing;
+mod pool;
+mod reading;
+mod refusal;
+mod request;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::HeaderValue;
+use segue_runtime::Meters;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::fault::{Fault, Kind};
+use super::prompt::Prompt;
+use super::settings::OpenAi;
+pub use answer::Usage;
+pub(super) use answering::Answering;
+use connect::{Link, Target};
+use exchange::{Head, NoResponse, exchange};
+use pool::Pool;
+use reading::{Cut, Reading};
+
+/// One model behind one server.
+pub(super) struct Client {
+    name: String,
+    settings: OpenAi,
+    /// An error says why the server cannot be spoken to at all.
+    target: Result<Target, String>,
+    bearer: Option<HeaderValue>,
+    slots: Arc<Semaphore>,
+    pool: Pool,
+    handle: Handle,
+    last: Mutex<Last>,
+}
+
+/// How the last completion went, for those who ask how the model does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    NotAsked,
+    Answered,
+    Failed(Kind),
+}
+
+impl Client {
+    pub(super) fn new(name: &str, settings: OpenAi, handle: Handle) -> Client {
+        let target = Target::new(&settings.base_url);
+        if let Err(reason) = &target {
+            tracing::error!(
+                model = name,
+                reason,
+                "a language model cannot be asked: TLS does not work here"
+            );
+        }
+        Client {
+            name: String::from(name),
+            bearer: settings.api_key.as_ref().and_then(|key| key.bearer()),
+            slots: Arc::new(Semaphore::new(settings.max_in_flight.min(Semaphore::MAX_PERMITS))),
+            target,
+            pool: Pool::default(),
+            settings,
+            handle,
+            last: Mutex::default(),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &OpenAi {
+        &self.settings
+    }
+
+    /// Whether it can be asked, and how it does, for the operator.
+    pub(super) fn state(&self) -> (bool, String) {
+        let Target { authority, .. } = match &self.target {
+            Ok(target) => target,
+            Err(reason) => return (false, format!("TLS does not work here: {reason}")),
+        };
+        let model = &self.settings.model;
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = match last {
+            Last::NotAsked => String::from("not asked yet"),
+            Last::Answered => String::from("the last completion went well"),
+            Last::Failed(kind) => format!("the last completion failed with {}", kind.code()),
+        };
+        (true, format!("{model} at {authority}; {last}"))
+    }
+
+    /// Starts a completion.
+    pub(super) fn ask(
+        self: &Arc<Client>,
+        prompt: &Prompt,
+        traceparent: &str,
+        meters: &Meters,
+    ) -> Result<Answering, Fault> {
+        let unavailable = || Fault::new(Kind::Unavailable, "the model's server cannot be reached over TLS");
+        let target = self.target.as_ref().map_err(|_| unavailable())?;
+        let slots = Arc::clone(&self.slots);
+        let slot = slots.try_acquire_owned().map_err(|_| {
+            let most = self.settings.max_in_flight;
+            Fault::new(
+                Kind::Overloaded,
+                format!("{most} completions of this model are under way"),
+            )
+        })?;
+        let body = request::body(&self.settings, prompt)
+            .map_err(|fault| Fault::new(Kind::Invalid, format!("the prompt cannot be sent: {fault}")))?;
+        let mut request = self.head(target, traceparent, body.len());
+        request.extend_from_slice(&body);
+        drop(body);
+        meters.add("llm.requests", 1);
+        let opening = self.handle.spawn(Arc::clone(self).open(request, slot));
+        let opening = AbortOnDropHandle::new(opening);
+        Ok(Answering::new(opening, Arc::clone(self), meters.clone()))
+    }
+
+    fn head(&self, target: &Target, traceparent: &str, length: usize) -> Vec<u8> {
+        let Target { authority, path, .. } = target;
+        let mut head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\n\
+             Accept: text/event-stream\r\nAccept-Encoding: identity\r\nUser-Agent: segue/{}\r\n\
+             Content-Length: {length}\r\n",
+            env!("CARGO_PKG_VERSION")
+        )
+        .into_bytes();
+        if traceparent
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+            && !traceparent.is_empty()
+        {
+            head.extend_from_slice(format!("Traceparent: {traceparent}\r\n").as_bytes());
+        }
+        if let Some(bearer) = &self.bearer {
+            head.extend_from_slice(b"Authorization: ");
+            head.extend_from_slice(bearer.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+
+    /// Sends the request and waits for the head of a response that is no
+    /// refusal.
+    async fn open(self: Arc<Client>, request: Vec<u8>, slot: OwnedSemaphorePermit) -> Result<Reading, Fault> {
+        let settings = &self.settings;
+        let until = Instant::now() + settings.first_token_timeout;
+        let response = match timeout_at(until, self.respond(&request)).await {
+            Ok(response) => response,
+            Err(_) => return Err(self.failed(Cut::Silent)),
+        };
+        drop(request);
+        let (link, head) = response.map_err(|reason| self.no_response(&reason))?;
+        if !head.status.is_success() {
+            return Err(self.refused(link, head, until).await);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        let (max, idle) = (settings.max_answer, settings.idle_timeout);
+        Ok(Reading::new(link, head, max, left, idle, slot))
+    }
+
+    /// The head of the response to `request`. A connection that has waited may
+    /// have been closed before the request reached the server; it is then sent
+    /// again on a fresh one.
+    async fn respond(&self, request: &[u8]) -> Result<(Link, Head), NoResponse> {
+        if let Some(mut link) = self.pool.take().await {
+            match exchange(&mut link, request).await {
+                Err(NoResponse::Closed(_)) => {}
+                response => return response.map(|head| (link, head)),
+            }
+        }
+        let target = self.target.as_ref();
+        let target =
+            target.map_err(|reason| NoResponse::NotConnected(std::io::Error::other(reason.clone())))?;
+        let until = Instant::now() + self.settings.connect_timeout;
+        let connected = timeout_at(until, target.connect(until)).await;
+        let connected = connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        let mut link = connected.map_err(NoResponse::NotConnected)?;
+        let head = exchange(&mut link, request).await?;
+        Ok((link, head))
+    }
+
+    fn no_response(&self, reason: &NoResponse) -> Fault {
+        let (kind, what) = match reason {
+            NoResponse::NotConnected(_) => (Kind::Unavailable, "cannot be reached"),
+            NoResponse::Closed(_) | NoResponse::Cut => {
+                (Kind::Unavailable, "closed the connection without an answer")
+            }
+            NoResponse::Senseless(_) => (Kind::Failed, "answers what is no HTTP"),
+        };
+        let fault = Fault::new(kind, format!("the model's server {what}"));
+        self.record(&fault, &reason.to_string());
+        fault
+    }
+
+    /// Reads what it can of a refusal by `until`.
+    async fn refused(&self, mut link: Link, head: Head, until: Instant) -> Fault {
+        let key = self.settings.api_key.as_ref();
+        let mut body = Vec::new();
+        let reading = refusal::read(&mut link, head.framing, head.rest, &mut body);
+        let whole = timeout_at(until, reading).await.unwrap_or(false);
+        if whole && head.kept {
+            self.pool.put(link, &self.handle);
+        }
+        let fault = refusal::fault(head.status, &head.headers, &body, key);
+        let (status, said) = (head.status, refusal::logged(&body, key));
+        self.record(&fault, &format!("{status}: {said}"));
+        fault
+    }
+
+    /// An answer that ended before its end.
+    fn failed(&self, cut: Cut) -> Fault {
+        use answer::Broken;
+
+        let key = self.settings.api_key.as_ref();
+        let (kind, what) = match &cut {
+            Cut::Silent => (Kind::Timeout, String::from("is silent for too long")),
+            Cut::Closed | Cut::Broken(Broken::Unfinished) => {
+                (Kind::Failed, String::from("cut its answer off"))
+            }
+            Cut::Broken(Broken::TooLong(most)) => (
+                Kind::Failed,
+                format!("answers with more than the {most} bytes allowed"),
+            ),
+            Cut::Broken(Broken::Server(said)) => match refusal::quoted(said, key) {
+                Some(said) => (Kind::Failed, format!("failed within its answer: {said}")),
+                None => (Kind::Failed, String::from("failed within its answer")),
+            },
+            Cut::Framing(_) | Cut::Broken(Broken::Stream(_) | Broken::Event(_)) => {
+                (Kind::Failed, String::from("answers what cannot be understood"))
+            }
+        };
+        let fault = Fault::new(kind, format!("the model's server {what}"));
+        self.record(&fault, &refusal::logged(cut.to_string().as_bytes(), key));
+        fault
+    }
+
+    /// The answer came to its end.
+    fn answered(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Last::Answered;
+    }
+
+    fn record(&self, fault: &Fault, detail: &str) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Last::Failed(fault.kind);
+        let (model, code) = (self.name.as_str(), fault.kind.code());
+        tracing::warn!(model, code, detail, "a completion failed");
+    }
+
+    /// Keeps the connection of an answer that has been read to its end.
+    fn reuse(&self, reading: Reading) {
+        match reading.into_link() {
+            Some((link, framing)) if framing.is_ended() => self.pool.put(link, &self.handle),
+            Some((link, framing)) => {
+                let (pool, handle) = (self.pool.clone(), self.handle.clone());
+                self.handle.spawn(async move {
+                    if let Some(link) = reading::drained(link, framing).await {
+                        pool.put(link, &handle);
+                    }
+                });
+            }
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
