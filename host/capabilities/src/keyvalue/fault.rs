@@ -1,0 +1,28 @@
+//! Why keys and values could not be read or written.
+
+/// What went wrong, in the words a plugin is told; they begin with a code of the
+/// host's catalogue. What only the operator should know stands beside them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The file cannot be opened, read or written. The reason is for the log.
+    #[error("store_unavailable: the store of keys and values does not answer; the host's log says why")]
+    Unavailable(String),
+    #[error("store_unavailable: too many calls are waiting for keys and values; try again")]
+    Busy,
+    #[error("invalid_argument: a key is at most {max} bytes, this one is {bytes}")]
+    KeyTooLong { bytes: usize, max: usize },
+    #[error("invalid_argument: a value is at most {max} bytes, this one is {bytes}")]
+    ValueTooLong { bytes: usize, max: usize },
+    #[error("invalid_argument: a batch is at most {max} keys, this one is {keys}")]
+    TooManyKeys { keys: usize, max: usize },
+    #[error("invalid_argument: a batch is at most {max} bytes")]
+    BatchTooLong { max: usize },
+    #[error("state_full: the bucket would have more than {max} keys")]
+    TooManyInBucket { max: u64 },
+    #[error("state_full: the bucket would have more than {max} bytes")]
+    BucketTooLong { max: u64 },
+    #[error("invalid_argument: the value under this key is no number: it is {bytes} bytes long, not 8")]
+    NotANumber { bytes: usize },
+    #[error("invalid_argument: the sum is beyond 64 bits")]
+    Overflow,
+}
