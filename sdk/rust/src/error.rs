@@ -47,6 +47,36 @@ pub struct Error {
 impl Error {
     /// The code of an error that was made from somebody else's by `?`.
     pub const HANDLER_FAILED: &'static str = "handler_failed";
+    /// An argument is outside what the function states.
+    pub const INVALID_ARGUMENT: &'static str = "invalid_argument";
+    /// The operator has not granted this; the message has the line that would.
+    pub const CAPABILITY_DENIED: &'static str = "capability_denied";
+    /// As much runs at once as may.
+    pub const OVERLOADED: &'static str = "overloaded";
+    /// What is kept there cannot be opened, read or written now.
+    pub const STORE_UNAVAILABLE: &'static str = "store_unavailable";
+    /// The database cannot make sense of the statement.
+    pub const QUERY_INVALID: &'static str = "query_invalid";
+    /// The statement does more than read.
+    pub const QUERY_FORBIDDEN: &'static str = "query_forbidden";
+    /// The query was interrupted at its bound of time.
+    pub const QUERY_TIMEOUT: &'static str = "query_timeout";
+    /// Another call changed the value first.
+    pub const STATE_CONFLICT: &'static str = "state_conflict";
+    /// What may be kept is at its bound.
+    pub const STATE_FULL: &'static str = "state_full";
+    /// Raw endpoints have no session.
+    pub const NO_SESSION: &'static str = "no_session";
+    /// A server outside refused, or broke before its answer.
+    pub const UPSTREAM_UNAVAILABLE: &'static str = "upstream_unavailable";
+    /// A server outside was silent for too long.
+    pub const UPSTREAM_TIMEOUT: &'static str = "upstream_timeout";
+    /// A server outside has had enough for now.
+    pub const UPSTREAM_RATE_LIMITED: &'static str = "upstream_rate_limited";
+    /// A server outside would not have this request.
+    pub const UPSTREAM_REJECTED: &'static str = "upstream_rejected";
+    /// A server outside broke off, or made no sense.
+    pub const UPSTREAM_FAILED: &'static str = "upstream_failed";
 
     /// An error with a stable `code` for programs and a `message` for the
     /// client's eyes. Not retryable until it is said to be.

@@ -15,39 +15,30 @@
 //! # fn main() {}
 //! ```
 //!
-//! Its crate, which lives outside Segue's own workspace:
-//!
-//! ```toml
-//! [package]
-//! name = "greet"
-//! version = "0.1.0"
-//! edition = "2024"
-//!
-//! [lib]
-//! crate-type = ["cdylib"]
-//!
-//! [dependencies]
-//! segue-sdk = { path = "../segue/sdk/rust" } # where Segue's checkout is
-//!
-//! # Not needed, but makes the component smaller.
-//! [profile.release]
-//! lto = true
-//! codegen-units = 1
-//! panic = "abort"
-//! strip = true
-//! ```
+//! `segue new greet` writes such a crate, `segue build` makes the component:
 //!
 //! ```text
-//! rustup target add wasm32-wasip2     # Rust 1.95 or newer
-//! cargo build --release --target wasm32-wasip2
-//! cp target/wasm32-wasip2/release/greet.wasm PLUGINS/
+//! segue new greet --with sql,llm      # ready to build and to test
+//! cd greet && cargo test
+//! segue build --to PLUGINS            # PLUGINS/greet.wasm, served from then on
 //! ```
 //!
-//! That is a whole plugin: a copy in the plugin folder is served from then on to
-//! the routes that say `handler = "greet"`, the name of the file. (Cargo writes
-//! `_` for every `-` of the crate's name; the copy may be named otherwise.) A
-//! `greet.toml` beside it holds its `[settings]`, which [`Message::setting`]
-//! reads, and its `[limits]` and `[grants]`.
+//! A copy in the plugin folder is served to the routes that say
+//! `handler = "greet"`, the name of the file. A `greet.toml` beside it holds its
+//! `[grants]`, its `[limits]` and its `[settings]`, which [`Message::setting`] and
+//! [`config`] read. Without `segue build`, any `cdylib` crate that is compiled with
+//! `cargo build --release --target wasm32-wasip2` will do.
+//!
+//! # Capabilities
+//!
+//! What a handler can reach beyond its reply is a module here each: [`sql`],
+//! [`search`], [`llm`], [`session`], [`keyvalue`], [`config`], [`http`]. Their
+//! functions become imports of the component when they are called and not
+//! otherwise, so what a plugin wants is what it uses. The operator grants each by
+//! name; what is not granted fails with `capability_denied` and the line that
+//! would grant it.
+//!
+//! # Tests
 //!
 //! The same function runs natively in unit tests, against a fake host that keeps
 //! what was sent: see [`test`](mod@crate::test).
@@ -67,20 +58,23 @@
 //! Every message has a fresh instance: a `static` starts anew each time. What a
 //! handler prints, logs with [`log::info!`](log) and its like or says when it
 //! panics ends in the host's log, never at the client.
-//!
-//! A plugin that needs capabilities generates bindings for them with
-//! `wit_bindgen::generate!` from a world of its own that imports them; the
-//! toolchain joins that world with the one behind [`macro@handler`].
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod config;
 mod error;
 #[doc(hidden)]
 pub mod export;
 mod host;
+pub mod http;
+pub mod keyvalue;
+pub mod llm;
 pub mod log;
 mod message;
 mod reply;
+pub mod search;
+pub mod session;
+pub mod sql;
 #[cfg(not(target_family = "wasm"))]
 pub mod test;
 

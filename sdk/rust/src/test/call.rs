@@ -10,11 +10,11 @@ use crate::bindings::segue::plugin::types::{Payload, Request, RequestFlags};
 use crate::{Message, Part, Reply, Result};
 
 /// A call in the making. Where nothing is said: id `test`, mtype `chat`, session
-/// `session`, first attempt, the host's default limits.
+/// `session`, first attempt, the host's default limits, nothing granted.
 #[derive(Debug)]
 pub struct Call {
     request: Request,
-    fake: Fake,
+    pub(super) fake: Fake,
 }
 
 impl Call {

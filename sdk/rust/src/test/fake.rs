@@ -1,5 +1,6 @@
 //! The fake host behind a native call. It stands where the bindings stand in a
 //! component and has their signatures, so nothing above it knows the difference.
+//! What belongs to one capability is in that capability's file.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,8 +8,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::grants::{Granted, refusal};
+use super::http::FakeServer;
+use super::keyvalue::FakeBucket;
+use super::llm::FakeModel;
+use super::search::FakeIndex;
+use super::session::FakeState;
+use super::sql::FakeDatabase;
 use super::{Record, Run, Sent};
 use crate::bindings::segue::plugin::types;
+use crate::session::Turn;
 use crate::{Error, Part, Result};
 
 /// The longest status text, as in the WIT.
@@ -29,10 +38,18 @@ pub(crate) struct Fake {
     pub(super) max_bytes: usize,
     pub(super) max_chunks: usize,
     pub(super) leaves_after: Option<usize>,
+    pub(super) databases: Granted<FakeDatabase>,
+    pub(super) indexes: Granted<FakeIndex>,
+    pub(super) models: Granted<FakeModel>,
+    pub(super) state: Option<FakeState>,
+    pub(super) history: Option<Vec<Turn>>,
+    pub(super) buckets: Granted<FakeBucket>,
+    pub(super) servers: Granted<FakeServer>,
     bytes: usize,
     sent: Vec<Sent>,
     logs: Vec<Record>,
-    /// The first limit that was reached; it decides how the message ends.
+    /// The first limit that was reached, or the failure of what was forwarded; it
+    /// decides how the message ends.
     breach: Option<types::Error>,
 }
 
@@ -51,6 +68,13 @@ impl Default for Fake {
             max_bytes: 16 << 20,
             max_chunks: 100_000,
             leaves_after: None,
+            databases: Granted::default(),
+            indexes: Granted::default(),
+            models: Granted::default(),
+            state: None,
+            history: None,
+            buckets: Granted::default(),
+            servers: Granted::default(),
             bytes: 0,
             sent: Vec::new(),
             logs: Vec::new(),
@@ -101,13 +125,18 @@ impl Fake {
         self.breach = Some(breach.clone());
         Err(breach)
     }
+
+    pub(super) fn send_text(&mut self, chunk: &str) -> Result<(), types::Error> {
+        self.send(Sent::Chunk(chunk.into()), chunk.len())
+    }
+
+    /// Ends the message in this error, whatever the handler does from now on.
+    pub(super) fn fail(&mut self, error: types::Error) {
+        self.breach.get_or_insert(error);
+    }
 }
 
-fn refusal(code: &str, message: &str) -> types::Error {
-    Error::new(code, message).into_host()
-}
-
-fn text_of(value: &Value) -> String {
+pub(super) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -116,7 +145,7 @@ fn text_of(value: &Value) -> String {
 
 /// Gives the running call's host to `with`.
 #[expect(clippy::panic, reason = "a test has to be told what it lacks")]
-fn current<T>(with: impl FnOnce(&mut Fake) -> T) -> T {
+pub(super) fn current<T>(with: impl FnOnce(&mut Fake) -> T) -> T {
     CURRENT.with_borrow_mut(|fake| match fake {
         Some(fake) => with(fake),
         None => panic!("no call is running: run the handler with `segue_sdk::test::call`"),
@@ -127,7 +156,7 @@ pub(crate) mod reply {
     use super::{MAX_STATUS_BYTES, Sent, current, refusal, types};
 
     pub(crate) fn send(chunk: &str) -> Result<(), types::Error> {
-        current(|host| host.send(Sent::Chunk(chunk.into()), chunk.len()))
+        current(|host| host.send_text(chunk))
     }
 
     pub(crate) fn send_binary(chunk: &[u8]) -> Result<(), types::Error> {

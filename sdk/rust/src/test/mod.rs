@@ -16,11 +16,29 @@
 //! let run = test::Call::text("good day").limit_bytes(3).run(shout);
 //! assert_eq!(run.result.unwrap_err().code(), "reply_too_large");
 //! ```
+//!
+//! Nothing is granted but what the test grants, each capability with a fake that
+//! it scripts: see [`FakeDatabase`] and its like. What is not granted fails with
+//! `capability_denied`, as it would in a host.
 
 mod call;
+pub(crate) mod config;
 pub(crate) mod fake;
+mod grants;
+pub(crate) mod http;
+pub(crate) mod keyvalue;
+pub(crate) mod llm;
+pub(crate) mod search;
+pub(crate) mod session;
+pub(crate) mod sql;
 
 pub use call::Call;
+pub use http::{FakeRequest, FakeResponse, FakeServer};
+pub use keyvalue::FakeBucket;
+pub use llm::{Asked, FakeModel, Piece};
+pub use search::FakeIndex;
+pub use session::FakeState;
+pub use sql::{FakeDatabase, Query};
 
 use serde_json::Value;
 
