@@ -1,8 +1,8 @@
 //! Starting and stopping a host.
 //!
-//! Start, in order: what the configuration may not do; the plugin folder; the
-//! state folder and the admin token; both addresses; the plugin runtime; then
-//! it serves. Whatever fails says so in one sentence, and nothing is left
+//! Start, in order: what the configuration may not do; the state folder and the
+//! admin token; both addresses; the databases, indexes and models that plugins
+//! may ask; the plugin folder and the plugin runtime; then it serves. Whatever fails says so in one sentence, and nothing is left
 //! behind. Two hosts fit in one process.
 
 use std::net::SocketAddr;
@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use segue_capabilities::Backends;
 use segue_runtime::Runtime;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -61,6 +63,8 @@ pub enum ReloadError {
     NoFile,
     #[error(transparent)]
     Load(#[from] LoadFailure),
+    #[error("reading it failed inside the host: {0}")]
+    Panicked(String),
     #[error("changed, but only read at start: {}; restart the host to put it in force", .0.join(", "))]
     NeedsRestart(Vec<String>),
 }
@@ -99,13 +103,15 @@ impl Host {
         if let Some(logs) = options.logs.clone() {
             metrics.watch_logs(logs)?;
         }
+        config.tell_absences();
+        let backends = Backends::start(config.backends.settings(), Handle::current());
         let runtime = Runtime::start(config.runtime_settings())?;
         metrics.watch_runtime(runtime.clone())?;
         let limits = Limits {
             max_connections: config.server.max_connections,
             header_timeout: config.server.header_timeout,
         };
-        let app = App::new(config, runtime, metrics, options);
+        let app = App::new(config, backends, runtime, metrics, options);
 
         let host = Host {
             public,
@@ -196,8 +202,8 @@ impl Host {
     }
 
     /// Reads the configuration file again.
-    pub fn reload(&self) -> Result<(), ReloadError> {
-        self.app.reload()
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        self.app.reload().await
     }
 
     /// Leaves in good order, then stops. Returns when all is done; what still

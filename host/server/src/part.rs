@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use segue_capabilities::session::{Conversation, Current};
 use segue_protocol::{ErrorCode, PartSummary, RequestError, ServerFrame, Usage};
-use segue_runtime::{CallError, CallSpec, Context, EndpointKind, Part, Payload, Reply, Request};
+use segue_runtime::{CallError, CallSpec, Context, EndpointKind, Part, Payload, Reply, Request, Services};
 use serde_json::Map;
 use serde_json::value::RawValue;
 
@@ -50,7 +51,7 @@ impl Ended {
             version: self.version.clone(),
             ok: self.error.is_none(),
             error: self.error.as_ref().map(|e| e.code.as_str()),
-            usage: self.usage,
+            usage: self.usage.clone(),
         }
     }
 }
@@ -123,6 +124,7 @@ impl Turn<'_> {
             reply_bytes: outcome.usage.reply_bytes,
             memory_peak_bytes: outcome.usage.memory_peak_bytes,
             ms: outcome.usage.ms,
+            meters: outcome.usage.meters,
         };
         ended.error = outcome.result.err().map(|error| self.explain(&ended, &error));
         self.close_record(ended)
@@ -149,7 +151,15 @@ impl Turn<'_> {
             },
             deadline: Some(deadline),
             cancel: self.exchange.cancel.clone(),
+            services: self.services(),
         }
+    }
+
+    /// What all calls share, and this one's conversation.
+    fn services(&self) -> Services {
+        let conversation: Arc<dyn Conversation> = self.session.clone();
+        let current = Arc::new(Current(conversation));
+        self.snapshot.services.with(current)
     }
 
     /// Keeps what the handler said and makes a frame of it.

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use segue_capabilities::Backends;
+use segue_runtime::Services;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config};
 use crate::drain::Drain;
 use crate::host::{HostOptions, ReloadError};
+use crate::http::documents::AT_A_TIME;
 use crate::route::Routes;
 use crate::session::{Bounds, Rules, Sessions};
 use crate::target::Target;
@@ -22,14 +26,20 @@ use crate::telemetry::Metrics;
 #[derive(Debug)]
 pub struct Snapshot {
     pub config: Config,
+    /// The databases, indexes and models that it configures.
+    pub backends: Backends,
+    /// The same, as calls bring them along.
+    pub services: Services,
     pub routes: Routes,
     pub rules: Rules,
     pub bounds: Bounds,
 }
 
 impl Snapshot {
-    pub fn new(config: Config) -> Snapshot {
+    pub fn new(config: Config, backends: Backends) -> Snapshot {
         Snapshot {
+            services: backends.services(),
+            backends,
             routes: Routes::new(&config.routes),
             rules: Rules {
                 max_in_flight: config.session.max_in_flight,
@@ -66,27 +76,35 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Ends the calls of raw endpoints when the host can wait no longer.
     pub cut: CancellationToken,
+    /// Documents being shown; the rest wait.
+    pub(crate) documents: Semaphore,
     pub started: Instant,
     options: HostOptions,
+    /// Held while the configuration is read again, so that of two readings the
+    /// later one wins.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl App {
     pub(crate) fn new(
         config: Config,
+        backends: Backends,
         runtime: segue_runtime::Runtime,
         metrics: Metrics,
         options: HostOptions,
     ) -> Arc<App> {
         Arc::new(App {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(config)),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(config, backends)),
             runtime,
             sessions: Sessions::default(),
             metrics,
             drain: Drain::default(),
             tasks: TaskTracker::new(),
             cut: CancellationToken::new(),
+            documents: Semaphore::new(AT_A_TIME),
             started: Instant::now(),
             options,
+            reloading: tokio::sync::Mutex::default(),
         })
     }
 
@@ -100,11 +118,29 @@ impl App {
     }
 
     /// Reads the configuration file again and puts it in force, whole or not at
-    /// all. What has begun ends with the old one.
-    pub fn reload(&self) -> Result<(), ReloadError> {
+    /// all. What has begun ends with the old one, but a grant that is withdrawn
+    /// is gone at once. Returns when the plugins have been read again, too, if
+    /// the ceiling of their grants has changed.
+    pub async fn reload(self: &Arc<Self>) -> Result<(), ReloadError> {
+        let _turn = self.reloading.lock().await;
+        let app = self.clone();
+        // Reads files, and may open some.
+        tokio::task::spawn_blocking(move || app.replace_config())
+            .await
+            .unwrap_or_else(|error| Err(ReloadError::Panicked(error.to_string())))?;
+        let snapshot = self.snapshot();
+        let plugins = &snapshot.config.plugins;
+        self.runtime
+            .reconfigure_grants(plugins.max_grants.clone(), plugins.auto_widen)
+            .await;
+        Ok(())
+    }
+
+    fn replace_config(&self) -> Result<(), ReloadError> {
         let path = self.options.config_path.as_ref().ok_or(ReloadError::NoFile)?;
         let config = config::load(path)?;
-        let restart = self.snapshot().config.needs_restart(&config);
+        let before = self.snapshot();
+        let restart = before.config.needs_restart(&config);
         if !restart.is_empty() {
             return Err(ReloadError::NeedsRestart(restart));
         }
@@ -113,7 +149,9 @@ impl App {
         {
             tracing::error!(%error, "the log level stays as it was");
         }
-        self.snapshot.store(Arc::new(Snapshot::new(config)));
+        config.tell_absences();
+        let backends = before.backends.update(config.backends.settings());
+        self.snapshot.store(Arc::new(Snapshot::new(config, backends)));
         tracing::info!(path = %path.display(), "configuration reloaded");
         Ok(())
     }

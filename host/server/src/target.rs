@@ -50,7 +50,7 @@ impl Target {
 
     pub fn call(&self, runtime: &segue_runtime::Runtime, spec: CallSpec) -> Running {
         match self {
-            Target::Plugin(generation) => Running::Plugin(runtime.call(generation, spec)),
+            Target::Plugin(generation) => Running::Plugin(Box::new(runtime.call(generation, spec))),
             Target::Native(handler) => Running::native(handler.as_ref(), spec),
         }
     }
@@ -58,7 +58,7 @@ impl Target {
 
 /// A call under way.
 pub enum Running {
-    Plugin(Call),
+    Plugin(Box<Call>),
     Native {
         replies: mpsc::Receiver<Reply>,
         task: JoinHandle<Result<(), CallError>>,

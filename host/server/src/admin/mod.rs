@@ -8,12 +8,15 @@ pub mod token;
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 use segue_protocol::{ErrorCode, RequestError};
+use segue_runtime::PromoteError;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::edge::respond::{self, Failure};
@@ -30,6 +33,8 @@ pub(crate) fn routes() -> Vec<Served> {
     vec![
         Served::get("/plugins", plugins),
         Served::get("/plugins/{name}", plugin),
+        Served::post("/plugins/{name}/promote", promote),
+        Served::get("/backends", backends),
         Served::get("/sessions", sessions),
         Served::get("/config", config),
         Served::post("/reload", reload),
@@ -77,6 +82,52 @@ async fn plugin(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result
     Ok(respond::json(StatusCode::OK, status))
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Promote {
+    /// This version or none.
+    version: Option<String>,
+}
+
+/// Lets the version serve that waits because it reaches further than the one
+/// that does.
+async fn promote(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let asked: Promote = match body.is_empty() {
+        true => Promote::default(),
+        false => serde_json::from_slice(&body).map_err(|error| {
+            let message = format!("the body is not {{\"version\": \"sha256:...\"}}: {error}");
+            Failure::new(ErrorCode::InvalidMessage, message)
+        })?,
+    };
+    let version = app
+        .runtime
+        .promote(&name, asked.version.as_deref())
+        .map_err(|error| {
+            let code = match &error {
+                PromoteError::Unknown(_) | PromoteError::NothingWaits => ErrorCode::NotFound,
+                PromoteError::OtherVersion { .. } => ErrorCode::StateConflict,
+            };
+            Failure::new(code, error.to_string())
+        })?;
+    tracing::info!(plugin = name, version, "promoted by an operator");
+    Ok(respond::json(
+        StatusCode::OK,
+        json!({ "plugin": name, "version": version }),
+    ))
+}
+
+/// How each database, index and model stands.
+async fn backends(State(app): State<Arc<App>>) -> Response {
+    respond::json(
+        StatusCode::OK,
+        json!({ "backends": app.snapshot().backends.state() }),
+    )
+}
+
 /// The newest sessions, and how many there are in all.
 async fn sessions(State(app): State<Arc<App>>) -> Response {
     let body = json!({ "sessions": app.sessions.status(MAX_SESSIONS), "total": app.sessions.len() });
@@ -91,22 +142,17 @@ async fn config(State(app): State<Arc<App>>) -> Response {
 /// Reads the configuration file and the plugin folder again. Answers when both
 /// are done; the plugins that could not be loaded stand in the answer.
 async fn reload(State(app): State<Arc<App>>) -> Result<Response, Failure> {
-    let read = {
-        let app = app.clone();
-        // Reads files.
-        tokio::task::spawn_blocking(move || app.reload()).await
-    };
-    let config = match read {
-        Ok(Ok(())) => "reloaded",
-        Ok(Err(ReloadError::NoFile)) => "none",
-        Ok(Err(error)) => return Err(Failure::new(ErrorCode::InvalidMessage, error.to_string())),
-        Err(error) => {
+    let config = match app.reload().await {
+        Ok(()) => "reloaded",
+        Err(ReloadError::NoFile) => "none",
+        Err(ReloadError::Panicked(error)) => {
             tracing::error!(%error, "reloading the configuration failed");
             return Err(Failure::new(
                 ErrorCode::Internal,
                 "something failed inside the host; its log says what",
             ));
         }
+        Err(error) => return Err(Failure::new(ErrorCode::InvalidMessage, error.to_string())),
     };
     app.runtime.rescan().await;
     Ok(respond::json(
@@ -114,3 +160,6 @@ async fn reload(State(app): State<Arc<App>>) -> Result<Response, Failure> {
         json!({ "config": config, "plugins": app.runtime.plugins() }),
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,13 +40,8 @@ pub(crate) async fn follow(app: Arc<App>, path: PathBuf) {
             continue;
         }
         before = now;
-        let reloading = app.clone();
-        match tokio::task::spawn_blocking(move || reloading.reload()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the config has changed and was not taken; the one in force stays")
-            }
-            Err(error) => tracing::error!(%error, "reading the config failed; the one in force stays"),
+        if let Err(error) = app.reload().await {
+            tracing::error!(%error, "the config has changed and was not taken; the one in force stays");
         }
     }
 }

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::faults::{Fault, Faults};
 use super::overrides::{Overrides, process_environment};
 use super::reader::{Reader, Table};
-use super::{Config, routes, sections, strays};
+use super::{Config, backends, routes, sections, strays};
 
 /// A config is written by people; past this it is some other file.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -31,17 +31,36 @@ pub enum LoadFailure {
     Faults(Faults),
 }
 
+/// What becomes of a file or a folder that the config names and that is not
+/// there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// A fault: somebody wants to know that all is in place.
+    IsFault,
+    /// Kept in [`Config::absences`]: a host starts without it.
+    IsNoted,
+}
+
 /// Reads the config file at `path`, the `.env` file beside it and the
 /// environment. Every fault is reported at once.
 pub fn load(path: &Path) -> Result<Config, LoadFailure> {
     let mut faults = Vec::new();
     let environment = process_environment(&mut faults);
-    load_with(path, environment, faults)
+    load_with(path, environment, Absent::IsNoted, faults)
+}
+
+/// [`load`], for `segue check`: what the config names and is not there is a
+/// fault as well.
+pub fn check(path: &Path) -> Result<Config, LoadFailure> {
+    let mut faults = Vec::new();
+    let environment = process_environment(&mut faults);
+    load_with(path, environment, Absent::IsFault, faults)
 }
 
 pub(super) fn load_with(
     path: &Path,
     environment: BTreeMap<String, String>,
+    absent: Absent,
     mut faults: Vec<Fault>,
 ) -> Result<Config, LoadFailure> {
     let unreadable = |path: &Path, reason: String| LoadFailure::Unreadable {
@@ -55,14 +74,21 @@ pub(super) fn load_with(
     let dotenv = overrides.add_dotenv(base, &mut faults);
     dotenv.map_err(|e| unreadable(&base.join(".env"), e.to_string()))?;
     let name = path.display().to_string();
-    build(&name, &text, base, &overrides, faults).map_err(LoadFailure::Faults)
+    build(&name, &text, base, &overrides, absent, faults).map_err(LoadFailure::Faults)
 }
 
 /// Makes a config of `text` as if it stood in `base_dir`, with `env` in place
 /// of the environment. Reads no `.env` file.
 pub fn parse(text: &str, base_dir: &Path, env: &BTreeMap<String, String>) -> Result<Config, Faults> {
     let overrides = Overrides::new(env.clone());
-    build("segue.toml", text, base_dir, &overrides, Vec::new())
+    build(
+        "segue.toml",
+        text,
+        base_dir,
+        &overrides,
+        Absent::IsNoted,
+        Vec::new(),
+    )
 }
 
 impl Config {
@@ -99,6 +125,7 @@ fn build(
     text: &str,
     base: &Path,
     overrides: &Overrides,
+    absent: Absent,
     faults: Vec<Fault>,
 ) -> Result<Config, Faults> {
     let file: Arc<str> = name.into();
@@ -108,6 +135,9 @@ fn build(
     let config = read(&reader, table.get_ref());
     strays::report(&reader);
     let mut faults = reader.faults.take();
+    if absent == Absent::IsFault {
+        faults.extend(reader.absences.take());
+    }
     if !errors.is_empty() {
         // What was made of a broken text may be anything: tell only of the
         // breaks, and of what does not depend on the text.
@@ -139,9 +169,11 @@ fn read(reader: &Reader<'_>, items: &DeTable<'_>) -> Config {
     let root = Table::root(reader, items);
     let server = sections::server(&root);
     let (limits, max_limits) = sections::limits(&root);
+    let (backends, names) = backends::backends(&root, &server.state);
     let config = Config {
         admin: sections::admin(&root, &server),
-        plugins: sections::plugins(&root, &server.state),
+        plugins: sections::plugins(&root, &server.state, &names),
+        backends,
         server,
         runtime: sections::runtime(&root),
         limits,
@@ -151,10 +183,12 @@ fn read(reader: &Reader<'_>, items: &DeTable<'_>) -> Config {
         log: sections::log(&root),
         routes: routes::routes(&root, &max_limits),
         endpoints: routes::endpoints(&root),
+        absences: Vec::new(),
         places: BTreeMap::new(),
     };
     root.finish();
     Config {
+        absences: reader.absences.borrow().clone(),
         places: reader.places.borrow().clone(),
         ..config
     }

@@ -8,16 +8,18 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `model.rs` | every key: meaning, unit, default, bounds |
-//! | `sections.rs`, `routes.rs` | reading and checking them |
+//! | `model.rs`, `backends.rs` | every key: meaning, unit, default, bounds |
+//! | `sections.rs`, `backends/`, `grants.rs`, `routes.rs` | reading and checking them |
 //! | `reader.rs`, `value.rs` | tables and values with their places |
 //! | `overrides.rs`, `strays.rs` | variables; keys and variables that set nothing |
 //! | `load.rs`, `follow.rs` | reading it once, and again when it changes |
 //! | `faults.rs`, `secret.rs`, `redact.rs` | what is told, and what is not |
 
+mod backends;
 mod exposure;
 mod faults;
 mod follow;
+mod grants;
 mod load;
 mod model;
 mod overrides;
@@ -34,10 +36,11 @@ mod value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use backends::{Backends, DatabaseUrl, Http, KeyValue, Llm, OpenAi, Search, Sql};
 pub use exposure::exposure;
 pub use faults::{Fault, Faults, Place};
 pub(crate) use follow::follow;
-pub use load::{LoadFailure, load, parse};
+pub use load::{LoadFailure, check, load, parse};
 pub use model::{
     Admin, Endpoint, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route, Runtime, Server, Session,
 };
@@ -60,6 +63,10 @@ pub struct Config {
     /// In the order of the file; [`winner`] chooses.
     pub routes: Vec<Route>,
     pub endpoints: Vec<Endpoint>,
+    /// What plugins may be granted.
+    pub backends: Backends,
+    /// What the file names and was not there when it was read.
+    absences: Vec<Fault>,
     /// Where each key that is not at its default was set.
     places: BTreeMap<String, Place>,
 }
@@ -79,8 +86,27 @@ impl Config {
             per_plugin: self.runtime.per_plugin,
             default_limits: self.limits.into(),
             max_limits: self.max_limits.into(),
+            capabilities: segue_runtime::Capabilities::new(segue_capabilities::all()),
+            max_grants: self.plugins.max_grants.clone(),
+            auto_widen: self.plugins.auto_widen,
             settle: Duration::from_millis(250),
             rescan: Duration::from_secs(10),
+        }
+    }
+
+    /// Databases and folders that the file names and that were not there when it
+    /// was read. A host starts without them; `segue check` has them as faults.
+    pub fn absences(&self) -> &[Fault] {
+        &self.absences
+    }
+
+    /// Puts [`Config::absences`] into the log.
+    pub(crate) fn tell_absences(&self) {
+        for Fault {
+            place, message, mend, ..
+        } in &self.absences
+        {
+            tracing::warn!(%place, mend, "{message}");
         }
     }
 

@@ -121,9 +121,13 @@ pub(super) fn process_environment(faults: &mut Vec<Fault>) -> BTreeMap<String, S
     environment
 }
 
-/// `server.listen` is overridden by `SEGUE_SERVER__LISTEN`.
+/// `server.listen` is overridden by `SEGUE_SERVER__LISTEN`. A name of the
+/// operator's may have a `-`, which shells do not take: it becomes `_`.
 pub(super) fn variable_of(path: &str) -> String {
-    format!("{PREFIX}{}", path.replace('.', "__").to_uppercase())
+    format!(
+        "{PREFIX}{}",
+        path.replace('.', "__").replace('-', "_").to_uppercase()
+    )
 }
 
 /// Other `SEGUE_...` variables may serve other purposes; two underscores in a

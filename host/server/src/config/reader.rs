@@ -56,6 +56,8 @@ pub(super) struct Reader<'s> {
     pub(super) strays: RefCell<Vec<Stray>>,
     /// Where each key that is not at its default was set.
     pub(super) places: RefCell<BTreeMap<String, Place>>,
+    /// What the file names and is not there: no fault to a host that starts.
+    pub(super) absences: RefCell<Vec<Fault>>,
     /// Stretches of the text that must never be quoted.
     pub(super) secrets: RefCell<Vec<Range<usize>>>,
 }
@@ -71,6 +73,7 @@ impl<'s> Reader<'s> {
             known: RefCell::default(),
             strays: RefCell::default(),
             places: RefCell::default(),
+            absences: RefCell::default(),
             secrets: RefCell::default(),
         }
     }
@@ -94,6 +97,17 @@ impl<'s> Reader<'s> {
         self.faults.borrow_mut().push(Fault {
             code: complaint.code,
             place,
+            message: format!("`{path}` {}", complaint.message),
+            mend: complaint.mend,
+        });
+    }
+
+    /// Notes that what the key at `path` names is not there.
+    pub(super) fn absence(&self, path: &str, complaint: Complaint) {
+        let place = self.place_of(path);
+        self.absences.borrow_mut().push(Fault {
+            code: complaint.code,
+            place: place.unwrap_or_else(|| Place::Key(path.to_owned())),
             message: format!("`{path}` {}", complaint.message),
             mend: complaint.mend,
         });
@@ -224,6 +238,31 @@ impl<'r, 's> Table<'r, 's> {
         if let Some(value) = self.items.and_then(|items| items.get(key)) {
             self.reader.secrets.borrow_mut().push(value.span());
         }
+    }
+
+    /// Marks it so unless `harmless` finds it to be text without a secret.
+    pub(super) fn hide_unless(&self, key: &str, harmless: impl FnOnce(&str) -> bool) {
+        let value = self.items.and_then(|items| items.get(key));
+        let text = value.and_then(|value| value.get_ref().as_str());
+        if !text.is_some_and(harmless) {
+            self.hide(key);
+        }
+    }
+
+    /// Makes the key known without reading it.
+    pub(super) fn ignore(&self, key: &str, shape: Shape) {
+        self.ask(key, shape);
+    }
+
+    /// What stands under `key` has had its fault: it is no stray as well.
+    pub(super) fn pass_over(&self, key: &str) {
+        self.asked.borrow_mut().push(key.to_owned());
+    }
+
+    /// Whether the file has a table under `key`.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        let value = self.items.and_then(|items| items.get(key));
+        value.is_some_and(|value| value.get_ref().is_table())
     }
 
     /// A table under this one; empty if it is absent or no table.

@@ -13,11 +13,17 @@ use super::value::time;
 /// Keys that take effect at once when the config is read again; a section
 /// stands for all its keys. Every other key needs a restart, so a new key is
 /// safe until somebody shows that it is hot.
-const HOT: [&str; 15] = [
+const HOT: [&str; 22] = [
     "endpoint",
+    "http",
+    "keyvalue",
+    "llm",
     "log.level",
     "outbox",
+    "plugins.auto_widen",
+    "plugins.max_grants",
     "route",
+    "search",
     "server.body_timeout",
     "server.drain_delay",
     "server.drain_timeout",
@@ -29,6 +35,7 @@ const HOT: [&str; 15] = [
     "server.ping_interval",
     "server.ping_timeout",
     "session",
+    "sql",
 ];
 
 impl Config {
@@ -57,6 +64,11 @@ impl Config {
             ("session", json!(self.session)),
             ("outbox", json!(self.outbox)),
             ("log", json!(self.log)),
+            ("sql", json!(self.backends.sql)),
+            ("search", json!(self.backends.search)),
+            ("llm", json!(self.backends.llm)),
+            ("http", json!(self.backends.http)),
+            ("keyvalue", json!(self.backends.keyvalue)),
             ("route", json!(self.routes)),
             ("endpoint", json!(self.endpoints)),
         ];

@@ -1,11 +1,12 @@
 //! Reads each section into its plain struct. Defaults and bounds stand here,
 //! and nowhere else in code; `model.rs` tells them to people.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use super::backends::Names;
+use super::grants;
 use super::model::{Admin, Limits, Log, LogFormat, OnFull, Outbox, Plugins, Runtime, Server, Session};
 use super::reader::Table;
 use super::value::{
@@ -84,7 +85,7 @@ pub(super) fn admin(root: &Table<'_, '_>, server: &Server) -> Admin {
     Admin { listen, token }
 }
 
-pub(super) fn plugins(root: &Table<'_, '_>, state: &Path) -> Plugins {
+pub(super) fn plugins(root: &Table<'_, '_>, state: &Path, names: &Names) -> Plugins {
     let t = root.table("plugins");
     let base = t.reader.base;
     let plugins = Plugins {
@@ -95,29 +96,10 @@ pub(super) fn plugins(root: &Table<'_, '_>, state: &Path) -> Plugins {
         max_count: t.or("max_count", 256, amount(1..=10_000)),
         compile_threads: t.or("compile_threads", 1, amount(1..=64)),
         auto_widen: t.or("auto_widen", false, flag),
-        max_grants: max_grants(&t),
+        max_grants: grants::max_grants(&t, names),
     };
     t.finish();
     plugins
-}
-
-fn max_grants(plugins: &Table<'_, '_>) -> BTreeMap<String, Vec<String>> {
-    let t = plugins.table("max_grants");
-    let mut grants = BTreeMap::new();
-    for (capability, place) in t.keys() {
-        let names = t.list(&capability, 1000, value::text);
-        if is_name(&capability) {
-            grants.insert(capability, names.into_iter().map(|(name, _)| name).collect());
-            continue;
-        }
-        let complaint = Complaint::new(
-            "bad_name",
-            "is no name of a capability",
-            "write lower-case letters, digits, - and _, such as sql",
-        );
-        t.reader.fault(place, &t.path_of(&capability), complaint);
-    }
-    grants
 }
 
 pub(super) fn runtime(root: &Table<'_, '_>) -> Runtime {

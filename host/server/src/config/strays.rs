@@ -2,6 +2,8 @@
 //!
 //! This runs last, when every key that exists has been asked for once.
 
+use std::collections::BTreeSet;
+
 use super::faults::{Fault, Place};
 use super::overrides::variable_of;
 use super::reader::{Known, Reader, Shape, Stray};
@@ -42,12 +44,15 @@ fn meant_key(stray: &Stray, known: &[Known]) -> String {
             false => format!("did you mean `{near}`?"),
         };
     }
-    let elsewhere = known.iter().find_map(|k| {
-        let (table, key) = k.path.rsplit_once('.')?;
-        (key == stray.key && k.shape != Shape::Table).then_some(table)
-    });
-    if let Some(table) = elsewhere {
-        return format!("`{}` belongs in [{table}]", stray.key);
+    let elsewhere: BTreeSet<String> = (known.iter())
+        .filter(|k| k.shape != Shape::Table)
+        .filter_map(|k| k.path.rsplit_once('.'))
+        .filter(|(_, key)| *key == stray.key)
+        .map(|(table, _)| format!("[{table}]"))
+        .collect();
+    if !elsewhere.is_empty() {
+        let tables: Vec<String> = elsewhere.into_iter().collect();
+        return format!("`{}` belongs in {}", stray.key, tables.join(" or "));
     }
     match stray.table.is_empty() {
         true => format!("remove it; the sections are {}", siblings.join(", ")),
@@ -85,6 +90,10 @@ fn unknown_variable(name: &str, place: Place, known: &[Known]) -> Option<Fault> 
             let upper = name.to_uppercase();
             let mend = match nearest(&upper, names.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean {near}?"),
+                None if names_a_backend(&upper) => {
+                    "add the table to the file first: a variable overrides a key of [sql.NAME], and makes no table"
+                        .to_owned()
+                }
                 None => "unset it, or spell it SEGUE_SECTION__KEY after a key of the file".to_owned(),
             };
             (format!("{name} sets no key of the config"), mend)
@@ -96,4 +105,11 @@ fn unknown_variable(name: &str, place: Place, known: &[Known]) -> Option<Fault> 
         message,
         mend,
     })
+}
+
+/// Whether the variable is about a table whose name the operator makes up.
+fn names_a_backend(variable: &str) -> bool {
+    ["sql", "search", "llm"]
+        .iter()
+        .any(|section| variable.starts_with(&format!("{}__", variable_of(section))))
 }

@@ -148,6 +148,25 @@ pub(super) fn count32(range: RangeInclusive<u32>) -> impl Fn(&Value<'_>) -> Pars
     move |value| count(value).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
+/// A number that may have a fraction, within `range`.
+pub(super) fn fraction(range: RangeInclusive<f32>) -> impl Fn(&Value<'_>) -> Parsed<f32> {
+    move |value| {
+        let (low, high) = (*range.start(), *range.end());
+        let mend = format!("write a number from {low} to {high}");
+        let found = match value {
+            Value::Said(text) => text.trim().parse().ok(),
+            Value::Written(DeValue::Float(number)) => number.as_str().replace('_', "").parse().ok(),
+            Value::Written(DeValue::Integer(number)) => Some(integer(number) as f32),
+            Value::Written(other) => return Err(Complaint::wrong_type("a number", other, &mend)),
+        };
+        match found {
+            Some(number) if range.contains(&number) => Ok(number),
+            Some(number) => Err(Complaint::out_of_range(number, low, high)),
+            None => Err(Complaint::new("wrong_type", "must be a number", mend)),
+        }
+    }
+}
+
 /// Bytes: "16 MiB", or a plain number.
 pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&Value<'_>) -> Parsed<u64> {
     move |value| {

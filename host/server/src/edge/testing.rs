@@ -8,9 +8,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::Request;
+use segue_capabilities::Backends;
 use segue_runtime::{HandlerError, Reply};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tower::ServiceExt;
 
@@ -34,7 +36,11 @@ pub(crate) struct Bench {
 /// A host with the handlers `echo` (sends the words of what it is told), `gate`
 /// (says "begun", waits, says "ended") and `fail`.
 pub(crate) async fn bench(config: &str) -> Bench {
-    let folder = tempfile::tempdir().unwrap();
+    bench_in(tempfile::tempdir().unwrap(), config).await
+}
+
+/// The same in a folder that has something in it.
+pub(crate) async fn bench_in(folder: TempDir, config: &str) -> Bench {
     std::fs::create_dir(folder.path().join("plugins")).unwrap();
     let config_path = folder.path().join("segue.toml");
     let text = format!("{config}\n{BASE}");
@@ -57,7 +63,8 @@ pub(crate) async fn bench(config: &str) -> Bench {
     let metrics = Metrics::new().unwrap();
     let runtime = segue_runtime::Runtime::start(config.runtime_settings()).unwrap();
     metrics.watch_runtime(runtime.clone()).unwrap();
-    let app = App::new(config, runtime, metrics, options);
+    let backends = Backends::start(config.backends.settings(), Handle::current());
+    let app = App::new(config, backends, runtime, metrics, options);
     Bench {
         app,
         gate,

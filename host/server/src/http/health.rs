@@ -1,10 +1,13 @@
 //! `/health/...`: whether the host lives, and whether it should get work.
 //!
 //! Ready means: the plugin folder was read, every plugin that a route or an
-//! endpoint names has been loaded or refused, and the host is not leaving. A
-//! refused plugin does not make the host unready (its messages are answered
-//! with an error, and another instance would refuse it too), but the answer
-//! names it. A plugin that is named and not there does.
+//! endpoint names has been loaded or refused, every index has read its folder
+//! once, and the host is not leaving. A refused plugin does not make the host
+//! unready (its messages are answered with an error, and another instance would
+//! refuse it too), but the answer names it. A plugin that is named and not there
+//! does. Nor does a database, a folder or a store that is not there: one that is
+//! down must not take a whole fleet out of its balancer. The answer says which,
+//! and the admin API says why.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +42,10 @@ pub(crate) struct Ready {
     /// How each plugin stands that a route or an endpoint names.
     #[schema(value_type = BTreeMap<String, String>)]
     plugins: BTreeMap<String, Standing>,
+    /// How each database, index, model and store stands, by kind and name
+    /// (`search.docs`): `ready`, `reading` or `unavailable`.
+    #[schema(value_type = BTreeMap<String, String>)]
+    backends: BTreeMap<String, Backend>,
 }
 
 /// The host is ready when all of these hold.
@@ -48,6 +55,8 @@ pub(crate) struct Checks {
     plugin_folder: bool,
     /// Each plugin that is named was loaded or refused.
     plugins: bool,
+    /// No index is being read for the first time.
+    indexes: bool,
     /// The host is not leaving.
     serving: bool,
 }
@@ -59,6 +68,14 @@ enum Standing {
     Loading,
     Refused,
     Missing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Backend {
+    Ready,
+    Reading,
+    Unavailable,
 }
 
 /// The process answers.
@@ -115,18 +132,30 @@ fn assess(app: &App) -> Ready {
         .wanted_plugins()
         .map(|name| (name.to_owned(), standing(app, name)))
         .collect();
+    let backends: BTreeMap<String, Backend> = (snapshot.backends.state().into_iter())
+        .map(|state| {
+            let standing = match (state.ready, state.reading) {
+                (true, _) => Backend::Ready,
+                (false, true) => Backend::Reading,
+                (false, false) => Backend::Unavailable,
+            };
+            (state.key(), standing)
+        })
+        .collect();
     let settled = |standing: &Standing| matches!(standing, Standing::Loaded | Standing::Refused);
     let checks = Checks {
         plugin_folder: app.runtime.scanned().now_or_never().is_some(),
         plugins: plugins.values().all(settled),
+        indexes: backends.values().all(|standing| *standing != Backend::Reading),
         serving: app.drain.is_ready(),
     };
-    let ready = checks.plugin_folder && checks.plugins && checks.serving;
+    let ready = checks.plugin_folder && checks.plugins && checks.indexes && checks.serving;
     Ready {
         status: if ready { "ready" } else { "not_ready" },
         ready,
         checks,
         plugins,
+        backends,
     }
 }
 

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `messages.rs` | `POST /v1/messages`: a message, answered as a stream or as one object |
 //! | `sessions.rs` | `/v1/sessions`: conversations and their history |
+//! | `documents.rs` | `/v1/documents/...`: what citations link to |
 //! | `plugins.rs` | `/v1/plugins`: who answers here, in which version |
 //! | `health.rs` | `/health/...`: whether the host lives and is ready |
 //! | `metrics.rs`, `openapi.rs` | `/metrics`, `/openapi.json` |
 //! | `page.rs` | `/`: the chat page |
 
+pub(crate) mod documents;
 pub(crate) mod health;
 pub(crate) mod messages;
 pub(crate) mod metrics;
@@ -28,6 +30,7 @@ pub(crate) fn routes() -> Vec<Served> {
         Served::get("/v1/sessions", sessions::list),
         Served::get("/v1/sessions/{id}/messages", sessions::messages),
         Served::delete("/v1/sessions/{id}", sessions::erase),
+        Served::get("/v1/documents/{index}/{*path}", documents::document),
         Served::get("/v1/plugins", plugins::list),
         Served::get("/metrics", metrics::metrics),
         Served::get("/openapi.json", openapi::document),

@@ -21,6 +21,7 @@ use utoipa::{OpenApi, ToSchema};
         super::sessions::list,
         super::sessions::messages,
         super::sessions::erase,
+        super::documents::document,
         super::plugins::list,
         super::health::live,
         super::health::liveness,
@@ -153,7 +154,8 @@ mod tests {
             .collect();
         let served: BTreeSet<(String, String)> = crate::http::routes()
             .iter()
-            .map(|line| (line.path.to_owned(), line.method.to_owned()))
+            // OpenAPI knows no parameter that spans slashes.
+            .map(|line| (line.path.replace("{*", "{"), line.method.to_owned()))
             .collect();
         assert_eq!(described, served);
     }

@@ -51,9 +51,7 @@ pub(crate) async fn page(headers: HeaderMap) -> Response {
 /// What the page may do: run its own script and style, talk to its own host.
 fn policy(page: &str) -> String {
     let digests = |tag: &str| {
-        let found: Vec<String> = elements(page, tag)
-            .map(|text| format!("'sha256-{}'", base64(&Sha256::digest(text))))
-            .collect();
+        let found: Vec<String> = elements(page, tag).map(digest).collect();
         if found.is_empty() {
             "'none'".to_owned()
         } else {
@@ -66,6 +64,11 @@ fn policy(page: &str) -> String {
         digests("script"),
         digests("style"),
     )
+}
+
+/// The source of a policy that allows this script or style and no other.
+pub(super) fn digest(text: &str) -> String {
+    format!("'sha256-{}'", base64(&Sha256::digest(text)))
 }
 
 /// The texts of the page's elements of one kind, which carry no attributes.

@@ -43,6 +43,22 @@ pub struct PartRecord {
     pub error: Option<RequestError>,
 }
 
+/// The parts that make up the answer: what a handler said that failed counts
+/// only where nobody else answered.
+pub(crate) fn counting(parts: &[PartRecord]) -> impl Iterator<Item = &PartRecord> {
+    let anybody = parts.iter().any(|part| part.error.is_none());
+    parts.iter().filter(move |part| !anybody || part.error.is_none())
+}
+
+/// Their texts, a blank line between two of them.
+pub(crate) fn reply_text(parts: &[PartRecord]) -> String {
+    let texts = counting(parts).map(|part| part.content.as_str());
+    texts
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
 /// How a message ended.
 #[derive(Debug, Clone)]
 pub enum End {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use segue_capabilities::session::{SessionError, States};
 use segue_protocol::{ErrorCode, Incoming, RequestError, ServerFrame};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,8 @@ pub struct Session {
     pub created_at: SystemTime,
     pub outbox: Arc<Outbox>,
     conversation: Mutex<Conversation>,
+    /// What plugins keep here.
+    states: Mutex<States>,
     presence: Mutex<Presence>,
     /// A message has ended.
     settled: Notify,
@@ -70,6 +73,7 @@ impl Session {
             created_at: SystemTime::now(),
             outbox: Arc::new(Outbox::default()),
             conversation: Mutex::default(),
+            states: Mutex::default(),
             presence: Mutex::new(Presence {
                 socket: None,
                 generation: 0,
@@ -270,9 +274,26 @@ impl Session {
         self.erased.is_cancelled()
     }
 
-    /// Ends everything: running messages are cancelled, the socket is closed.
+    /// Works with what plugins keep here, unless the session was erased.
+    pub(super) fn states<T>(
+        &self,
+        work: impl FnOnce(&mut States) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that `erase` clears what comes before it.
+        if self.is_erased() {
+            return Err(SessionError::Erased);
+        }
+        work(&mut states)
+    }
+
+    /// Ends everything: running messages are cancelled, what plugins keep is
+    /// forgotten, the socket is closed.
     pub(super) fn erase(&self) {
         self.erased.cancel();
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.clear();
+        drop(states);
         if let Some(socket) = &self.presence().socket {
             let _ = socket.send(Signal::Erased);
         }

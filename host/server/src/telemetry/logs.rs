@@ -154,7 +154,11 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
         match item.parse::<LevelFilter>() {
             Ok(level) => {
                 let libraries = level.min(LevelFilter::WARN);
-                directives.push(format!("{libraries},segue={level},{PLUGIN_TARGET}={level}"));
+                // It warns of each request that a guest spells badly.
+                let guests = level.min(LevelFilter::ERROR);
+                directives.push(format!(
+                    "{libraries},wasmtime_wasi_http={guests},segue={level},{PLUGIN_TARGET}={level}"
+                ));
             }
             Err(_) if item.contains('=') => directives.push(item.to_owned()),
             Err(_) => return Err(refuse(format!("there is no level `{item}`"))),

@@ -2,7 +2,7 @@
 
 use prometheus::core::{Collector, Desc};
 use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, proto};
-use segue_runtime::{Runtime, Stats};
+use segue_runtime::{AccessStatus, Runtime, Stats};
 
 use super::logs::LogHandle;
 
@@ -23,6 +23,7 @@ struct Families {
     instances: IntGauge,
     instances_in_use: IntGauge,
     compiles: IntCounterVec,
+    capability_calls: IntCounterVec,
 }
 
 impl Families {
@@ -68,10 +69,15 @@ impl Families {
                 "Components taken from the compile cache (hit) or compiled (miss).",
                 &["cache"],
             )?,
+            capability_calls: counters(
+                "segue_capability_calls_total",
+                "Calls of plugins to capabilities: allowed, or denied for want of a grant.",
+                &["plugin", "capability", "verdict"],
+            )?,
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 9] {
+    fn all(&self) -> [&dyn Collector; 10] {
         [
             &self.loads,
             &self.calls,
@@ -82,7 +88,21 @@ impl Families {
             &self.instances,
             &self.instances_in_use,
             &self.compiles,
+            &self.capability_calls,
         ]
+    }
+
+    /// What never came up is left out: a component may import any name.
+    fn fill_access(&self, plugin: &str, access: &[AccessStatus]) {
+        for row in access {
+            for (verdict, count) in [("allowed", row.used), ("denied", row.denied)] {
+                if count > 0 {
+                    self.capability_calls
+                        .with_label_values(&[plugin, row.capability.as_str(), verdict])
+                        .inc_by(count);
+                }
+            }
+        }
     }
 
     fn fill(&self, stats: &Stats) {
@@ -150,6 +170,9 @@ impl Collector for RuntimeCollector {
             return Vec::new();
         };
         families.fill(&self.runtime.stats());
+        for plugin in self.runtime.plugins() {
+            families.fill_access(&plugin.name, &plugin.access);
+        }
         families
             .all()
             .into_iter()
@@ -220,6 +243,13 @@ mod tests {
         };
         let families = Families::new().unwrap();
         families.fill(&stats);
+        let access = |capability: &str, used, denied| AccessStatus {
+            capability: capability.to_owned(),
+            used,
+            denied,
+            ..AccessStatus::default()
+        };
+        families.fill_access("echo", &[access("sql", 12, 1), access("never", 0, 0)]);
         let found: Vec<_> = families
             .all()
             .into_iter()
@@ -233,8 +263,11 @@ mod tests {
             "segue_host_calls_total{function=\"reply.send\",verdict=\"error\"} 1",
             "segue_instances_in_use 3",
             "segue_plugin_compiles_total{cache=\"hit\"} 4",
+            "segue_capability_calls_total{capability=\"sql\",plugin=\"echo\",verdict=\"allowed\"} 12",
+            "segue_capability_calls_total{capability=\"sql\",plugin=\"echo\",verdict=\"denied\"} 1",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
+        assert!(!text.contains("never"), "{text}");
     }
 }

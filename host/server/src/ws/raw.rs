@@ -1,11 +1,17 @@
 //! Raw endpoints: a WebSocket straight to one handler.
 //!
 //! No session and no JSON: each message from the client is one call, one after
-//! the other in order; each thing the handler sends is one frame. While a call
-//! runs one more message is read ahead, so that a client that leaves is
-//! noticed; more wait in the client's own socket. An error closes with
-//! [`CloseCode::HandlerFailed`] and the error's code in the reason.
+//! the other in order; each thing the handler sends is one frame. An error closes
+//! with [`CloseCode::HandlerFailed`] and the error's code in the reason.
+//!
+//! While a call runs some more messages are read ahead, so that a client that
+//! leaves is noticed; past that they wait in the client's own socket. One that
+//! closes the socket, or whose connection ends, ends its call at once, and with
+//! it what the call waits for; what it had sent ahead is not answered. One that
+//! breaks the protocol is still there, and gets the answers due to what came
+//! before.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -14,6 +20,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use segue_protocol::{CloseCode, ErrorCode, RequestError};
 use segue_runtime::{CallError, CallSpec, Context, EndpointKind, Payload, Reply, Request};
 use serde_json::Map;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::socket::{self, Beat, Pulse, Received, Sink, Stream};
@@ -29,6 +36,42 @@ use crate::telemetry::metrics::Held;
 const MTYPE: &str = "raw";
 /// A close frame's reason has room for so many bytes.
 const MAX_REASON_BYTES: usize = 123;
+/// No more messages are read ahead than this, nor once they hold so many bytes.
+const MAX_AHEAD: usize = 64;
+const MAX_AHEAD_BYTES: usize = 64 * 1024;
+
+/// Messages that came while the one before them is answered, in order.
+#[derive(Default)]
+struct Ahead {
+    waiting: VecDeque<Received>,
+    bytes: usize,
+}
+
+impl Ahead {
+    /// Whether one more may be read: none after the last.
+    fn has_room(&self) -> bool {
+        let over = matches!(self.waiting.back(), Some(Received::Over(_)));
+        !over && self.waiting.len() < MAX_AHEAD && self.bytes < MAX_AHEAD_BYTES
+    }
+
+    fn add(&mut self, received: Received) {
+        self.bytes += received.len();
+        self.waiting.push_back(received);
+    }
+
+    fn take(&mut self) -> Option<Received> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.len();
+        Some(next)
+    }
+
+    fn has_message(&self) -> bool {
+        matches!(
+            self.waiting.front(),
+            Some(Received::Text(_) | Received::Binary(_))
+        )
+    }
+}
 
 enum Exit {
     Peer(Option<u16>),
@@ -97,7 +140,7 @@ async fn converse(
 ) -> Exit {
     let draining = app.drain.reached(Phase::Draining);
     tokio::pin!(draining);
-    let mut ahead = None;
+    let mut ahead = Ahead::default();
     let mut pinged = None;
     loop {
         let received = match ahead.take() {
@@ -125,21 +168,21 @@ async fn converse(
         };
         let trace = TraceContext::continue_from(traceparent);
         let span = tracing::info_span!("raw", trace_id = %trace.trace_id(), handler);
-        let answered = answer(app, handler, payload, trace, sink, stream, pulse)
+        let answered = answer(app, handler, payload, trace, sink, stream, pulse, &mut ahead)
             .instrument(span)
             .await;
-        match answered {
-            // A client that is always one message ahead would go on for ever.
-            Ok(Some(Received::Text(_) | Received::Binary(_))) if app.drain.is_draining() => {
-                return Exit::Host(CloseCode::Draining);
-            }
-            Ok(next) => ahead = next,
-            Err(exit) => return exit,
+        if let Err(exit) = answered {
+            return exit;
+        }
+        // A client that is always a message ahead would go on for ever.
+        if ahead.has_message() && app.drain.is_draining() {
+            return Exit::Host(CloseCode::Draining);
         }
     }
 }
 
-/// Answers one message. Gives back what was read ahead meanwhile.
+/// Answers one message.
+#[expect(clippy::too_many_arguments, reason = "one socket, in its parts")]
 async fn answer(
     app: &Arc<App>,
     handler: &str,
@@ -148,7 +191,8 @@ async fn answer(
     sink: &mut Sink,
     stream: &mut Stream,
     pulse: &Pulse,
-) -> Result<Option<Received>, Exit> {
+    ahead: &mut Ahead,
+) -> Result<(), Exit> {
     app.metrics.message_received(MTYPE);
     let started = std::time::Instant::now();
     let Some(target) = app.target(handler) else {
@@ -160,12 +204,18 @@ async fn answer(
             .message_ended(MTYPE, error.code.as_str(), started.elapsed());
         return Err(Exit::Failed(error));
     };
-    let mut call = target.call(&app.runtime, spec(app, payload, trace));
-    let mut ahead = None;
-    let mut gone = false;
-    let gave_up = relay(app, &mut call, sink, stream, pulse, &mut ahead, &mut gone).await;
+    let cancel = app.cut.child_token();
+    let mut call = target.call(&app.runtime, spec(app, payload, trace, cancel.clone()));
+    let relayed = relay(app, &mut call, sink, stream, pulse, ahead).await;
+    if matches!(relayed, Relayed::Gone) {
+        cancel.cancel();
+    }
     call.close_replies();
-    let outcome = call.finish().await;
+    let mut outcome = call.finish().await;
+    // It was cancelled because of that.
+    if matches!(relayed, Relayed::Gone) && outcome.result == Err(CallError::Cancelled) {
+        outcome.result = Err(CallError::ClientGone);
+    }
     let error = outcome
         .result
         .as_ref()
@@ -180,37 +230,44 @@ async fn answer(
     {
         tracing::warn!(handler, version = target.version().as_deref(), code, %error, "handler failed");
     }
-    if let Some(exit) = gave_up {
-        return Err(exit);
-    }
-    match error {
-        Some(error) if !gone => Err(Exit::Failed(error)),
-        _ => Ok(ahead),
+    match (relayed, error) {
+        (Relayed::Gone, _) => Err(Exit::Peer(None)),
+        (Relayed::TooSlow, _) => Err(Exit::Host(CloseCode::SlowConsumer)),
+        (Relayed::Whole, Some(error)) => Err(Exit::Failed(error)),
+        (Relayed::Whole, None) => Ok(()),
     }
 }
 
-/// Passes on what the handler sends until it has ended. Once the client has
-/// left, the handler's sends fail, and it may end in its own way.
+/// How passing on came to an end.
+enum Relayed {
+    /// The handler has ended and all that it sent is written.
+    Whole,
+    /// Nobody is there any more.
+    Gone,
+    /// The client reads nothing.
+    TooSlow,
+}
+
+/// Passes on what the handler sends until it has ended or the client has left.
 async fn relay(
     app: &App,
     call: &mut Running,
     sink: &mut Sink,
     stream: &mut Stream,
     pulse: &Pulse,
-    ahead: &mut Option<Received>,
-    gone: &mut bool,
-) -> Option<Exit> {
+    ahead: &mut Ahead,
+) -> Relayed {
     loop {
         let reply = tokio::select! {
-            reply = call.next() => reply?,
-            received = socket::receive(stream, pulse), if ahead.is_none() => {
-                // Who broke the protocol is still there, and has the answers due
-                // to what came before.
+            reply = call.next() => match reply {
+                Some(reply) => reply,
+                None => return Relayed::Whole,
+            },
+            received = socket::receive(stream, pulse), if ahead.has_room() => {
                 if matches!(received, Received::Over(None)) {
-                    *gone = true;
-                    call.close_replies();
+                    return Relayed::Gone;
                 }
-                *ahead = Some(received);
+                ahead.add(received);
                 continue;
             }
         };
@@ -220,21 +277,16 @@ async fn relay(
             // The runtime refuses data here and drops status.
             Reply::Status(_) | Reply::Data(_) => continue,
         };
-        if *gone {
-            continue;
-        }
         match tokio::time::timeout(pulse.patience(), sink.send(message)).await {
             Ok(Ok(())) => app.metrics.frames_sent.inc(),
-            Ok(Err(_)) => {
-                *gone = true;
-                call.close_replies();
-            }
-            Err(_) => return Some(Exit::Host(CloseCode::SlowConsumer)),
+            Ok(Err(_)) => return Relayed::Gone,
+            Err(_) => return Relayed::TooSlow,
         }
     }
 }
 
-fn spec(app: &App, payload: Payload, trace: TraceContext) -> CallSpec {
+/// A raw call has no session, so its services have none either.
+fn spec(app: &App, payload: Payload, trace: TraceContext, cancel: CancellationToken) -> CallSpec {
     CallSpec {
         request: Request {
             id: format!("h-{}", crate::ids::random()),
@@ -253,6 +305,10 @@ fn spec(app: &App, payload: Payload, trace: TraceContext) -> CallSpec {
             previous: Vec::new(),
         },
         deadline: None,
-        cancel: app.cut.child_token(),
+        cancel,
+        services: app.snapshot().services.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

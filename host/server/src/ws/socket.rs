@@ -38,6 +38,17 @@ pub enum Received {
     Over(Option<u16>),
 }
 
+impl Received {
+    /// Bytes of the message.
+    pub fn len(&self) -> usize {
+        match self {
+            Received::Text(text) => text.len(),
+            Received::Binary(bytes) => bytes.len(),
+            Received::Over(_) => 0,
+        }
+    }
+}
+
 /// The next message that is not about the connection itself. Cancel-safe.
 pub async fn receive(stream: &mut Stream, pulse: &Pulse) -> Received {
     loop {

@@ -23,7 +23,7 @@ const CASES: &[Case] = &[
         "max_in_flight = 3",
         "unknown_key",
         1,
-        "`max_in_flight` belongs in [session]",
+        "`max_in_flight` belongs in [http] or [session]",
     ),
     Case("[log]\nzzz = 3", "unknown_key", 2, "[log] knows format, level"),
     Case(
@@ -133,9 +133,9 @@ const CASES: &[Case] = &[
     ),
     Case(
         "[plugins.max_grants]\nSQL = [\"a\"]",
-        "bad_name",
+        "unknown_capability",
         2,
-        "no name of a capability",
+        "is no capability that is granted",
     ),
     Case(
         "[limits]\nmemory = \"512 MiB\"",

@@ -1,6 +1,7 @@
 //! What an operator relies on: every fault is found, in one pass, at its
 //! place; overrides have one order; nothing secret is told.
 
+mod backends;
 mod faults;
 mod overrides;
 mod resolved;

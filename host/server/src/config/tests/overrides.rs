@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::load::load_with;
+use super::super::load::{Absent, load_with};
 use super::super::parse;
 use super::env;
 
@@ -22,7 +22,13 @@ fn the_environment_beats_dotenv_which_beats_the_file() {
         "SEGUE_SESSION__QUEUE=2\nSEGUE_SESSION__ID_MAX=2\nOTHER=x\n",
     )
     .unwrap();
-    let config = load_with(&file, env(&[("SEGUE_SESSION__QUEUE", "3")]), Vec::new()).unwrap();
+    let config = load_with(
+        &file,
+        env(&[("SEGUE_SESSION__QUEUE", "3")]),
+        Absent::IsNoted,
+        Vec::new(),
+    )
+    .unwrap();
     assert_eq!(config.session.queue, 3);
     assert_eq!(config.session.id_max, 2);
     assert_eq!(config.session.max_sessions, 1);
@@ -98,7 +104,9 @@ fn a_broken_line_of_dotenv_is_told_by_number_and_not_quoted() {
     let file = dir.path().join("segue.toml");
     std::fs::write(&file, "").unwrap();
     std::fs::write(dir.path().join(".env"), "A=1\nhunter2 hunter2\nB=2\n").unwrap();
-    let said = load_with(&file, env(&[]), Vec::new()).unwrap_err().to_string();
+    let said = load_with(&file, env(&[]), Absent::IsNoted, Vec::new())
+        .unwrap_err()
+        .to_string();
     assert!(said.contains(".env:2: "), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }

@@ -241,7 +241,7 @@ async fn endpoints_are_those_of_the_configuration_as_it_is_now() {
         .unwrap()
         .replace("/raw/echo", "/raw/other");
     std::fs::write(&bench.config_path, moved).unwrap();
-    bench.app.reload().unwrap();
+    bench.app.reload().await.unwrap();
     assert_eq!(public.get("/raw/echo").await.status(), StatusCode::NOT_FOUND);
     assert_ne!(public.get("/raw/other").await.status(), StatusCode::NOT_FOUND);
 }
@@ -299,7 +299,9 @@ async fn ready_is_never_better_than_the_truth() {
         assert_eq!(body["status"], "not_ready");
         assert_eq!(
             body["checks"],
-            serde_json::json!({ "plugin_folder": true, "plugins": false, "serving": true })
+            serde_json::json!({
+                "plugin_folder": true, "plugins": false, "indexes": true, "serving": true
+            })
         );
         assert_eq!(
             body["plugins"],
@@ -354,6 +356,8 @@ async fn the_admin_listener_wants_its_token_on_every_path() {
     for path in [
         "/plugins",
         "/plugins/echo",
+        "/plugins/echo/promote",
+        "/backends",
         "/sessions",
         "/config",
         "/reload",

@@ -10,7 +10,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::edge::respond;
-use crate::session::{End, Exchange, PartRecord, Session};
+use crate::session::{self, End, Exchange, PartRecord, Session};
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -48,24 +48,14 @@ pub(crate) struct Answered {
 }
 
 impl Answered {
-    /// What a handler said that failed counts only where nobody else answered.
     pub(crate) fn of(parts: &[PartRecord]) -> Answered {
-        let anybody = parts.iter().any(|part| part.error.is_none());
-        let counting: Vec<&PartRecord> = parts
-            .iter()
-            .filter(|part| !anybody || part.error.is_none())
-            .collect();
-        let texts: Vec<&str> = counting
-            .iter()
-            .map(|part| part.content.as_str())
-            .filter(|text| !text.is_empty())
-            .collect();
+        let counting: Vec<&PartRecord> = session::counting(parts).collect();
         let only = match counting.as_slice() {
             [only] => Some(only),
             _ => None,
         };
         Answered {
-            content: texts.join("\n\n"),
+            content: session::reply_text(parts),
             data: counting
                 .iter()
                 .flat_map(|part| part.data.iter().cloned())

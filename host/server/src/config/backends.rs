@@ -1,0 +1,296 @@
+//! What plugins may be granted: `[sql.NAME]`, `[search.NAME]`, `[llm.NAME]`,
+//! `[http]` and `[keyvalue]`. Every key, with its unit, default, bounds, and
+//! what happens past it, as in `model.rs`.
+//!
+//! All of it is hot: a call that begins after a reload works with the new
+//! values, one that runs ends with the old ones. What these sections name need
+//! not be there: the host starts all the same, plugins are told
+//! `store_unavailable`, and `segue check` counts it as a fault.
+
+mod read;
+mod remote;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use segue_capabilities::llm::settings::{ApiKey, Url};
+use segue_capabilities::{http, keyvalue, llm, search, sql};
+use serde::{Serialize, Serializer};
+
+use super::redact::duration;
+use super::secret::Secret;
+pub(super) use read::{Names, backends};
+
+/// The sections together, by the names that grants use. At most 100 of a kind.
+#[derive(Clone, Debug, Serialize)]
+pub struct Backends {
+    pub sql: BTreeMap<String, Sql>,
+    pub search: BTreeMap<String, Search>,
+    pub llm: BTreeMap<String, Llm>,
+    pub http: Http,
+    pub keyvalue: KeyValue,
+}
+
+/// Where a database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// `sqlite:shop.db`.
+    Sqlite(PathBuf),
+}
+
+/// `[sql.NAME]`: a database that plugins may ask, and never change.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sql {
+    /// `sqlite:FILE`. No default. There is no other kind of database yet.
+    pub url: DatabaseUrl,
+    /// Rows of one answer. Default 1000, 1 to 1,000,000. The rest is left out,
+    /// and the plugin is told so.
+    pub max_rows: u32,
+    /// Bytes of one answer, all rows together, and of one value. Default 4 MiB,
+    /// 1 KiB to 1 GiB. The rest is left out likewise.
+    pub max_bytes: u64,
+    /// Time for one query, its wait for its turn included. Default 5 s, 1 ms to
+    /// 1 h. Past it the query is interrupted: `query_timeout`.
+    #[serde(serialize_with = "duration")]
+    pub timeout: Duration,
+    /// Queries that run at a time, of all plugins together. Default 4, 1 to
+    /// 256. The rest wait in the queue.
+    pub connections: usize,
+    /// Queries that wait. Default 64, 1 to 10,000. Past it: `overloaded`.
+    pub queue: usize,
+}
+
+/// `[search.NAME]`: a folder of documents that plugins may search.
+#[derive(Clone, Debug, Serialize)]
+pub struct Search {
+    /// The folder. No default. It is watched; what changes in it is found
+    /// within seconds.
+    pub path: PathBuf,
+    /// Which files in it are documents: globs over the path within the folder,
+    /// where `*` stays within one part and `**` does not. Default Markdown, text
+    /// and HTML by their endings; 1 to 100 patterns.
+    pub include: Vec<String>,
+    /// Which of them are not, after all. Default none, at most 100.
+    pub exclude: Vec<String>,
+    /// Largest file that is read. Default 4 MiB, 1 KiB to 256 MiB. A larger one
+    /// is left out, and the log says so.
+    pub max_file: u64,
+    /// Documents in the index. Default 50,000, 1 to 1,000,000. What is found
+    /// past it is left out, and the log says so.
+    pub max_files: usize,
+    /// Whether people may read the documents at `/v1/documents/NAME/...`, which
+    /// is what citations link to. Default false: anybody who reaches the public
+    /// listener could.
+    pub serve: bool,
+    /// Searches that wait. Default 64, 1 to 10,000. Past it: `overloaded`.
+    pub queue: usize,
+}
+
+/// `[llm.NAME]`: a language model that plugins may ask.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "provider", rename_all = "lowercase")]
+pub enum Llm {
+    /// `provider = "offline"`: no model. It composes answers from the passages
+    /// and rows that it is given, and says so. It has no other key; those of
+    /// the other provider may stand there and are not looked at, so that a
+    /// variable can take a model offline.
+    Offline,
+    /// `provider = "openai"`: a server that speaks the OpenAI API.
+    OpenAi(Box<OpenAi>),
+}
+
+/// The keys of `[llm.NAME]` with `provider = "openai"`.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpenAi {
+    /// Where the API begins: `https://llm.example.com/v1`. No default. An
+    /// `http:` address sends questions and the key in the clear.
+    #[serde(serialize_with = "url")]
+    pub base_url: Url,
+    /// The key, as `env:NAME` or `file:PATH`, 1 to 4096 visible ASCII
+    /// characters. Default none: the server wants none.
+    pub api_key: Option<Secret>,
+    /// The model's name as the server knows it, at most 256 bytes. No default.
+    pub model: String,
+    /// Longest answer in the model's tokens; a plugin may ask for less. Default
+    /// the server's, 1 to 10,000,000.
+    pub max_tokens: Option<u32>,
+    /// How far the model strays, where a plugin asks for nothing else. Default
+    /// the server's, 0 to 2.
+    pub temperature: Option<f32>,
+    /// Time to resolve, connect and agree on TLS. Default 5 s, 10 ms to 5 min.
+    /// Past it: `upstream_unavailable`.
+    #[serde(serialize_with = "duration")]
+    pub connect_timeout: Duration,
+    /// Time from the request to the first piece of the answer. Default 30 s,
+    /// 10 ms to 1 h. Past it: `upstream_timeout`.
+    #[serde(serialize_with = "duration")]
+    pub first_token_timeout: Duration,
+    /// Longest pause between two pieces. Default 30 s, 10 ms to 1 h. Past it:
+    /// `upstream_timeout`.
+    #[serde(serialize_with = "duration")]
+    pub idle_timeout: Duration,
+    /// Completions at a time, of all plugins together. Default 256, 1 to
+    /// 100,000. Past it: `overloaded`.
+    pub max_in_flight: usize,
+    /// Bytes of one answer. Default 1 MiB, 1 KiB to 1 GiB. Past it:
+    /// `upstream_failed`.
+    pub max_answer: u64,
+}
+
+/// `[http]`: requests that plugins send. Which hosts a plugin may reach is
+/// decided by its grants.
+#[derive(Clone, Debug, Serialize)]
+pub struct Http {
+    /// Networks (`10.1.0.0/16`, or one address) that may be reached although
+    /// they are not public. Default none, at most 64: public addresses only,
+    /// whatever a name resolves to.
+    #[serde(serialize_with = "texts")]
+    pub allow_networks: Vec<IpNet>,
+    /// Time to resolve, connect and agree on TLS. Default 5 s, 10 ms to 5 min.
+    #[serde(serialize_with = "duration")]
+    pub connect_timeout: Duration,
+    /// Time from the request's last byte to the head of the answer. Default
+    /// 30 s, 10 ms to 1 h. A plugin may ask for less.
+    #[serde(serialize_with = "duration")]
+    pub timeout: Duration,
+    /// Longest pause within a body. Default 30 s, 10 ms to 1 h.
+    #[serde(serialize_with = "duration")]
+    pub idle_timeout: Duration,
+    /// Requests open at a time, of all plugins together. Default 256, 1 to
+    /// 100,000. Past it they are refused at once.
+    pub max_in_flight: usize,
+    /// Largest body that is sent. Default 16 MiB, 1 KiB to 1 GiB. A larger one
+    /// fails.
+    pub max_request: u64,
+    /// Largest body that is received. Default 64 MiB, 1 KiB to 16 GiB. A larger
+    /// one breaks off with an error.
+    pub max_response: u64,
+}
+
+/// `[keyvalue]`: what plugins keep beyond their calls, each for itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyValue {
+    /// The file that holds it. Default `<state>/keyvalue.db`; made if missing,
+    /// its folder is not.
+    pub path: PathBuf,
+    /// Keys of one plugin in one bucket. Default 100,000, 1 to 100,000,000. One
+    /// more is refused.
+    pub max_keys: u64,
+    /// Bytes of one plugin's keys and values in one bucket. Default 64 MiB,
+    /// 1 KiB to 1 TiB. More is refused.
+    pub max_bytes: u64,
+}
+
+impl Backends {
+    /// What the capabilities are started with.
+    pub fn settings(&self) -> segue_capabilities::Settings {
+        fn each<'b, B, S: From<&'b B>>(of: &'b BTreeMap<String, B>) -> BTreeMap<String, S> {
+            of.iter().map(|(name, it)| (name.clone(), it.into())).collect()
+        }
+        segue_capabilities::Settings {
+            sql: each(&self.sql),
+            search: each(&self.search),
+            llm: each(&self.llm),
+            http: (&self.http).into(),
+            keyvalue: (&self.keyvalue).into(),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DatabaseUrl::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+impl Serialize for DatabaseUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn texts<T: fmt::Display, S: Serializer>(list: &[T], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(list.iter().map(ToString::to_string))
+}
+
+fn url<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(url)
+}
+
+impl From<&Sql> for sql::settings::Database {
+    fn from(it: &Sql) -> Self {
+        let DatabaseUrl::Sqlite(path) = &it.url;
+        sql::settings::Database {
+            path: path.clone(),
+            max_rows: it.max_rows,
+            max_bytes: it.max_bytes,
+            timeout: it.timeout,
+            connections: it.connections,
+            queue: it.queue,
+        }
+    }
+}
+
+impl From<&Search> for search::settings::Index {
+    fn from(it: &Search) -> Self {
+        search::settings::Index {
+            path: it.path.clone(),
+            include: it.include.clone(),
+            exclude: it.exclude.clone(),
+            max_file: it.max_file,
+            max_files: it.max_files,
+            serve: it.serve,
+            queue: it.queue,
+        }
+    }
+}
+
+impl From<&Llm> for llm::settings::Model {
+    fn from(it: &Llm) -> Self {
+        match it {
+            Llm::Offline => llm::settings::Model::Offline,
+            Llm::OpenAi(it) => llm::settings::Model::OpenAi(llm::settings::OpenAi {
+                base_url: it.base_url.clone(),
+                // It was looked at when it was read.
+                api_key: it.api_key.as_ref().and_then(|key| ApiKey::new(key.expose()).ok()),
+                model: it.model.clone(),
+                max_tokens: it.max_tokens,
+                temperature: it.temperature,
+                connect_timeout: it.connect_timeout,
+                first_token_timeout: it.first_token_timeout,
+                idle_timeout: it.idle_timeout,
+                max_in_flight: it.max_in_flight,
+                max_answer: it.max_answer,
+            }),
+        }
+    }
+}
+
+impl From<&Http> for http::settings::Egress {
+    fn from(it: &Http) -> Self {
+        http::settings::Egress {
+            allow_networks: it.allow_networks.clone(),
+            connect_timeout: it.connect_timeout,
+            timeout: it.timeout,
+            idle_timeout: it.idle_timeout,
+            max_in_flight: it.max_in_flight,
+            max_request: it.max_request,
+            max_response: it.max_response,
+        }
+    }
+}
+
+impl From<&KeyValue> for keyvalue::settings::KeyValue {
+    fn from(it: &KeyValue) -> Self {
+        keyvalue::settings::KeyValue {
+            path: it.path.clone(),
+            max_keys: it.max_keys,
+            max_bytes: it.max_bytes,
+        }
+    }
+}
