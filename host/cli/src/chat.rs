@@ -9,12 +9,13 @@
 //! | `message.rs`, `answer.rs` | one message; its answer, written forward only |
 //! | `frame.rs`, `event.rs` | what comes in, what there is to tell |
 //! | `link.rs`, `address.rs`, `backoff.rs` | the connection: kept, made, made again |
-//! | `input.rs`, `screen.rs` | the person |
+//! | `input.rs`, `screen.rs`, `evidence.rs` | the person |
 
 mod address;
 mod answer;
 mod backoff;
 mod event;
+mod evidence;
 mod frame;
 mod input;
 mod link;

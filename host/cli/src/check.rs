@@ -9,10 +9,13 @@ use super::{ConfigArg, inspect, term};
 
 /// Find every fault of a config, without starting anything
 ///
-/// Reports all faults at once, each with file, line and what mends it. The
-/// plugin files that routes and endpoints name are looked at too, as is their
+/// Reports all faults at once, each with file, line and what mends it. A
+/// database or a folder of documents that the config names and that is not
+/// there is one of them, although a host would start without it. The plugin
+/// files that routes and endpoints name are looked at too, as is their
 /// NAME.toml: what is wrong there is a warning, since files come and go while
-/// the host runs.
+/// the host runs. Of every plugin in the folder it is noted what it wants and is
+/// not granted.
 ///
 /// Exits 0 when the config is sound, 1 when it has faults, 2 when it cannot be
 /// read.
@@ -28,20 +31,22 @@ pub(crate) struct CheckArgs {
 }
 
 pub(crate) fn run(args: &CheckArgs) -> ExitCode {
-    let config = match config::load(&args.config.config) {
+    let config = match config::check(&args.config.config) {
         Ok(config) => config,
         Err(failure) => return term::no_config(&failure),
     };
     let file = args.config.config.display();
     let warnings = warnings(&config);
-    for warning in &warnings {
-        term::tell(&format!("{file}{warning}"));
+    let notes = notes(&config);
+    for told in warnings.iter().chain(&notes) {
+        term::tell(&format!("{file}{told}"));
     }
     term::say(&format!(
-        "{file}: no faults; {}, {}, {}",
+        "{file}: no faults; {}, {}, {}, {}",
         counted(config.routes.len(), "route"),
         counted(config.endpoints.len(), "endpoint"),
         counted(warnings.len(), "warning"),
+        counted(notes.len(), "note"),
     ));
     ExitCode::SUCCESS
 }
@@ -72,12 +77,31 @@ fn warnings(config: &Config) -> Vec<String> {
         ));
         return warnings;
     }
+    let settings = config.runtime_settings();
     for (handler, line) in config.handlers() {
-        for reason in inspect::obstacles(config, handler) {
+        for reason in inspect::look(config, &settings, handler).obstacles {
             warnings.push(format!(":{line}: warning: {reason}"));
         }
     }
     warnings
+}
+
+/// What the plugins of the folder want and are not granted: no fault, since a
+/// plugin may do without.
+fn notes(config: &Config) -> Vec<String> {
+    let Ok(folder) = std::fs::read_dir(&config.plugins.dir) else {
+        return Vec::new();
+    };
+    let files = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut plugins: Vec<String> = files
+        .filter_map(|file| file.strip_suffix(".wasm").map(str::to_owned))
+        .collect();
+    plugins.sort_unstable();
+    let settings = config.runtime_settings();
+    let notes = plugins
+        .iter()
+        .flat_map(|plugin| inspect::look(config, &settings, plugin).notes);
+    notes.map(|note| format!(": note: {note}")).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `segue inspect`: what a plugin file is, without running any of it.
 
-use std::collections::BTreeMap;
+pub(crate) mod lines;
+
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
@@ -9,32 +10,47 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use segue_runtime::{Inspection, LoadError, Runtime, Settings, Sidecar};
-use segue_server::config::Config;
+use segue_runtime::{Grants, Inspection, LoadError, Runtime, Settings, Sidecar};
+use segue_server::config::{self, Config};
 use serde_json::json;
 
 use super::term;
+use lines::Missing;
 
 /// Larger than any `[plugins] max_file`.
 const MAX_FILE_BYTES: u64 = 1 << 30;
+/// What every component may import and none gets anything from.
+const WASI_BASE: [&str; 6] = [
+    "wasi:cli",
+    "wasi:clocks",
+    "wasi:filesystem",
+    "wasi:io",
+    "wasi:random",
+    "wasi:sockets",
+];
 
 /// Show what a plugin is: its world, its imports, what it wants and may have
 ///
 /// Reads the component and NAME.toml beside it; runs nothing. Wants are the
 /// capabilities that it imports; each needs a line under [grants] in NAME.toml,
 /// within the ceiling of [plugins.max_grants] in segue.toml. The lines that are
-/// missing are printed, ready to paste.
+/// missing are printed, ready to paste; with --config they name what that file
+/// configures.
 ///
 /// Exits 1, with the reason, when this host would not load the file.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   segue inspect plugins/sql-rag.wasm
+  segue inspect plugins/sql-rag.wasm --config segue.toml
   segue inspect target/plugins/echo.wasm --json")]
 pub(crate) struct InspectArgs {
     /// The component
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
+    /// Look at it as the host of this config would
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -46,19 +62,35 @@ struct Plugin {
     inspection: Inspection,
     /// Why the host would refuse it.
     refusal: Option<LoadError>,
-    grants: BTreeMap<String, Vec<String>>,
+    grants: Grants,
+    config: Option<Config>,
 }
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
+    let config = match args.config.as_deref().map(config::load) {
+        None => None,
+        Some(Ok(config)) => Some(config),
+        Some(Err(failure)) => return Ok(term::no_config(&failure)),
+    };
     let bytes = read(&args.file, MAX_FILE_BYTES).map_err(anyhow::Error::msg)?;
-    let inspection = segue_runtime::describe(&bytes).with_context(|| args.file.display().to_string())?;
-    let sidecar = sidecar(&args.file.with_extension("toml"), &Settings::default());
+    let settings = match &config {
+        Some(config) => config.runtime_settings(),
+        None => Config::default_for(Path::new(".")).runtime_settings(),
+    };
+    let inspection = segue_runtime::describe(&bytes, &settings.capabilities)
+        .with_context(|| args.file.display().to_string())?;
+    let toml = args.file.with_extension("toml");
+    let sidecar = match &config {
+        Some(_) => sidecar(&toml, &settings),
+        None => sidecar_alone(&toml, settings),
+    };
     let name = args.file.file_stem().unwrap_or_default();
     let mut plugin = Plugin {
         name: name.to_string_lossy().into_owned(),
         refusal: inspection.verdict().err(),
         inspection,
-        grants: BTreeMap::new(),
+        grants: Grants::new(),
+        config,
     };
     match sidecar {
         Ok(sidecar) => plugin.grants = sidecar.map(|s| s.grants).unwrap_or_default(),
@@ -75,12 +107,16 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl Plugin {
-    fn missing(&self) -> Vec<&str> {
-        let wants = self.inspection.wants.iter().map(String::as_str);
-        wants.filter(|want| !self.grants.contains_key(*want)).collect()
+    fn missing(&self) -> Missing<'_> {
+        Missing {
+            inspection: &self.inspection,
+            grants: &self.grants,
+            config: self.config.as_ref(),
+        }
     }
 
     fn json(&self) -> serde_json::Value {
+        let missing = self.missing();
         json!({
             "name": self.name,
             "plugin": self.inspection,
@@ -88,7 +124,8 @@ impl Plugin {
             "code": self.refusal.as_ref().map(LoadError::code),
             "reason": self.refusal.as_ref().map(ToString::to_string),
             "grants": self.grants,
-            "missing": self.missing(),
+            "missing": missing.wants(),
+            "lines": { "grants": missing.grants(), "max_grants": missing.ceiling() },
         })
     }
 
@@ -106,17 +143,41 @@ impl Plugin {
         let mut out = String::new();
         // Writing into a string does not fail.
         let _ = writeln!(out, "plugin      {}", self.name);
+        let _ = writeln!(out, "manifest    {}", or_none(&self.manifest()));
         let _ = writeln!(out, "world       {world}");
         let _ = writeln!(out, "wit         segue:plugin {version}");
         let _ = writeln!(out, "file        {} bytes, {}", it.bytes, it.digest);
         let _ = writeln!(out, "exports     {}", or_none(&it.exports));
         let _ = writeln!(out, "imports     {}", or_none(&self.imports()));
         let _ = writeln!(out, "wants       {}", or_none(&it.wants));
-        let granted = |(capability, names): (&String, &Vec<String>)| format!("{capability} = {names:?}");
-        let granted: Vec<String> = self.grants.iter().map(granted).collect();
-        let _ = writeln!(out, "granted     {}", or_none(&granted));
-        out.push_str(&self.lines_to_paste());
+        let granted = self
+            .grants
+            .iter()
+            .map(|(capability, names)| lines::line(capability, names));
+        let _ = writeln!(out, "granted     {}", or_none(&granted.collect::<Vec<_>>()));
+        if it.verdict().is_ok() {
+            out.push_str(&self.missing().to_paste(&self.name));
+        }
+        if self.refusal.is_none() {
+            out.push_str(&self.route());
+        }
         out
+    }
+
+    /// Who it says it is. Its text is its author's, so it stays on its line.
+    fn manifest(&self) -> Vec<String> {
+        let Some(manifest) = &self.inspection.manifest else {
+            return Vec::new();
+        };
+        let plain = |text: &str| text.replace(char::is_control, " ");
+        let mut told = vec![format!("{} {}", plain(&manifest.name), plain(&manifest.version))];
+        if !manifest.description.is_empty() {
+            told.push(plain(&manifest.description));
+        }
+        if !manifest.mtypes.is_empty() {
+            told.push(format!("made for mtype {}", plain(&manifest.mtypes.join(", "))));
+        }
+        told
     }
 
     /// The imports, with WASI's base in one line: toolchains import it whole,
@@ -124,7 +185,8 @@ impl Plugin {
     fn imports(&self) -> Vec<String> {
         let it = &self.inspection;
         let is_base = |name: &&String| {
-            name.starts_with("wasi:") && !name.starts_with("wasi:logging/") && !it.unknown.contains(*name)
+            let package = name.split('/').next().unwrap_or_default();
+            WASI_BASE.contains(&package) && !it.unknown.contains(*name)
         };
         let mut told: Vec<String> = it.imports.iter().filter(|name| !is_base(name)).cloned().collect();
         match it.imports.len() - told.len() {
@@ -134,85 +196,77 @@ impl Plugin {
         told
     }
 
-    fn lines_to_paste(&self) -> String {
-        let missing = self.missing();
-        let mut out = String::new();
-        if !missing.is_empty() {
-            let lines: Vec<String> = missing
-                .iter()
-                .map(|want| format!("{want} = [\"NAME\"]"))
-                .collect();
-            let lines = lines.join("\n");
-            let _ = write!(
-                out,
-                "\nto grant what it wants, in {}.toml beside it:\n\n[grants]\n{lines}\n\
-                 \nwithin what segue.toml allows:\n\n[plugins.max_grants]\n{lines}\n",
-                self.name
-            );
-        }
-        if self.refusal.is_none() {
-            let _ = write!(
-                out,
-                "\nto send it messages, in segue.toml:\n\n[[route]]\nmatch = {{ mtype = \"chat\" }}\nhandler = \"{}\"\n",
-                self.name
-            );
-        }
-        out
+    fn route(&self) -> String {
+        let mtypes = self.inspection.manifest.as_ref().map(|manifest| &manifest.mtypes);
+        let mtype = mtypes
+            .and_then(|mtypes| mtypes.first())
+            .map_or("chat", String::as_str);
+        format!(
+            "\nto send it messages, in segue.toml:\n\n[[route]]\nmatch = {{ mtype = {mtype:?} }}\nhandler = \"{}\"\n",
+            self.name
+        )
     }
 }
 
-/// What stands between a handler that the config names and its answers: one
-/// sentence each.
-pub(crate) fn obstacles(config: &Config, handler: &str) -> Vec<String> {
-    let file = config.plugins.dir.join(format!("{handler}.wasm"));
+/// What stands between a plugin's file and its answers, and what it wants and
+/// is not granted, one sentence each.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    pub(crate) obstacles: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Looks at a plugin of the folder as a host with this config would.
+pub(crate) fn look(config: &Config, settings: &Settings, plugin: &str) -> Looked {
+    let file = config.plugins.dir.join(format!("{plugin}.wasm"));
     let shown = file.display();
+    let mut looked = Looked::default();
     if !file.exists() {
-        return vec![format!("nothing answers for `{handler}`: there is no {shown}")];
+        looked
+            .obstacles
+            .push(format!("nothing answers for `{plugin}`: there is no {shown}"));
+        return looked;
     }
-    let mut reasons = Vec::new();
-    let inspected = read(&file, config.plugins.max_file)
-        .and_then(|bytes| Runtime::inspect(&bytes).map_err(|e| format!("{shown}: {e}")));
-    let wants = match inspected {
-        Ok(inspection) => inspection.wants,
-        Err(reason) => {
-            reasons.push(reason);
-            Vec::new()
-        }
-    };
+    let inspected = read(&file, config.plugins.max_file).and_then(|bytes| {
+        let inspection = Runtime::inspect(&bytes, &settings.capabilities);
+        inspection.map_err(|error| format!("{shown}: {error}"))
+    });
     let toml = file.with_extension("toml");
-    let grants = match sidecar(&toml, &config.runtime_settings()) {
-        Ok(sidecar) => sidecar.map(|s| s.grants).unwrap_or_default(),
-        Err(refusal) => {
-            reasons.push(format!("{}: {refusal}", toml.display()));
-            return reasons;
+    let sidecar = sidecar(&toml, settings).map_err(|error| format!("{}: {error}", toml.display()));
+    let inspection = match inspected {
+        Ok(inspection) => {
+            let refused = inspection.verdict().err();
+            looked
+                .obstacles
+                .extend(refused.map(|error| format!("{shown}: {error}")));
+            Some(inspection)
+        }
+        Err(reason) => {
+            looked.obstacles.push(reason);
+            None
         }
     };
-    for want in wants.iter().filter(|want| !grants.contains_key(*want)) {
-        reasons.push(format!(
-            "`{handler}` wants {want} and is not granted it; add it in {}",
-            toml.display()
-        ));
-    }
-    reasons.extend(beyond_ceiling(config, handler, &grants));
-    reasons
-}
-
-/// Grants that `[plugins.max_grants]` does not allow.
-fn beyond_ceiling(config: &Config, handler: &str, grants: &BTreeMap<String, Vec<String>>) -> Vec<String> {
-    let max = &config.plugins.max_grants;
-    let allowed =
-        |capability: &str, name: &String| max.get(capability).is_some_and(|names| names.contains(name));
-    let each = grants
-        .iter()
-        .flat_map(|(capability, names)| names.iter().map(move |name| (capability, name)));
-    each.filter(|(capability, name)| !allowed(capability, name))
-        .map(|(capability, name)| {
-            format!(
-                "`{handler}` is granted {capability} \"{name}\" beyond [plugins.max_grants]; \
-                 add {capability} = [\"{name}\"] there, or take the grant back"
-            )
-        })
-        .collect()
+    let grants = match sidecar {
+        Ok(sidecar) => sidecar.map(|s| s.grants).unwrap_or_default(),
+        Err(reason) => {
+            looked.obstacles.push(reason);
+            return looked;
+        }
+    };
+    let Some(inspection) = inspection.filter(|inspection| inspection.verdict().is_ok()) else {
+        return looked;
+    };
+    let missing = Missing {
+        inspection: &inspection,
+        grants: &grants,
+        config: Some(config),
+    };
+    let lines = missing.wants().into_iter().zip(missing.grants());
+    looked.notes.extend(lines.map(|(want, line)| {
+        let toml = toml.display();
+        format!("`{plugin}` wants {want} and is not granted it; {line} under [grants] in {toml} would")
+    }));
+    looked
 }
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
@@ -236,7 +290,7 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
 
 /// `NAME.toml`, if there is one.
 fn sidecar(path: &Path, settings: &Settings) -> Result<Option<Sidecar>, LoadError> {
-    let bytes = match std::fs::read_to_string(path) {
+    let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => {
@@ -246,51 +300,90 @@ fn sidecar(path: &Path, settings: &Settings) -> Result<Option<Sidecar>, LoadErro
             });
         }
     };
-    Sidecar::parse(&bytes, settings).map(Some)
+    Sidecar::parse(&text, settings).map(Some)
+}
+
+/// The same where no config says what may be granted: all of it may.
+pub(crate) fn sidecar_alone(path: &Path, mut settings: Settings) -> Result<Option<Sidecar>, LoadError> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let table = text.parse::<toml::Table>().unwrap_or_default();
+    let grants = table.get("grants").and_then(toml::Value::as_table);
+    for (capability, names) in grants.into_iter().flatten() {
+        let names = names.as_array().into_iter().flatten();
+        let names = names.filter_map(|name| name.as_str().map(str::to_owned));
+        settings.max_grants.insert(capability.clone(), names.collect());
+    }
+    sidecar(path, &settings)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn plugin(wants: &[&str], grants: &[&str]) -> Plugin {
-        // The smallest component: magic, version 13, layer 1.
-        let bytes = b"\0asm\x0d\x00\x01\x00";
-        let mut inspection = segue_runtime::describe(bytes).unwrap();
+    /// The smallest component: magic, version 13, layer 1.
+    pub(super) const COMPONENT: &[u8] = b"\0asm\x0d\x00\x01\x00";
+
+    pub(super) fn inspection() -> Inspection {
+        let settings = Config::default_for(Path::new(".")).runtime_settings();
+        segue_runtime::describe(COMPONENT, &settings.capabilities).unwrap()
+    }
+
+    fn plugin(wants: &[&str]) -> Plugin {
+        let mut inspection = inspection();
         inspection.wants = wants.iter().map(ToString::to_string).collect();
+        inspection.imports = [
+            "segue:sql/query@0.1.0",
+            "wasi:cli/exit@0.2.3",
+            "wasi:keyvalue/store@0.2.0-draft",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         Plugin {
             name: "sql-rag".to_owned(),
             refusal: None,
             inspection,
-            grants: grants
-                .iter()
-                .map(|g| ((*g).to_owned(), vec!["shop".to_owned()]))
-                .collect(),
+            grants: Grants::from([("sql".to_owned(), vec!["shop".to_owned()])]),
+            config: None,
         }
     }
 
     #[test]
-    fn what_is_wanted_and_not_granted_is_ready_to_paste() {
-        let text = plugin(&["llm", "sql"], &["sql"]).text();
-        assert!(text.contains("granted     sql = [\"shop\"]"), "{text}");
+    fn it_tells_who_a_plugin_says_it_is_and_what_it_imports_beyond_wasis_base() {
+        let mut plugin = plugin(&["keyvalue", "sql"]);
+        let text = plugin.text();
+        assert!(text.contains("manifest    none\n"), "{text}");
+        assert!(text.contains("granted     sql = [\"shop\"]\n"), "{text}");
         assert!(
-            text.contains("in sql-rag.toml beside it:\n\n[grants]\nllm = [\"NAME\"]\n\n"),
+            text.contains("wasi:keyvalue/store@0.2.0-draft\n            WASI's base, linked empty (1 of"),
             "{text}"
         );
+        plugin.inspection.manifest = Some(segue_runtime::Manifest {
+            name: "sql-rag".to_owned(),
+            version: "0.1.0\u{1b}[31m".to_owned(),
+            description: "Answers from databases".to_owned(),
+            mtypes: vec!["ask".to_owned()],
+            isolation: Vec::new(),
+        });
+        let text = plugin.text();
         assert!(
-            text.contains("[plugins.max_grants]\nllm = [\"NAME\"]\n"),
+            text.contains("manifest    sql-rag 0.1.0 [31m\n            Answers from databases\n"),
             "{text}"
         );
-        assert!(!plugin(&["sql"], &["sql"]).text().contains("[grants]"));
+        assert!(text.contains("match = { mtype = \"ask\" }"), "{text}");
     }
 
     #[test]
-    fn grants_beyond_the_ceiling_are_told() {
-        let text = "[plugins.max_grants]\nsql = [\"shop\"]";
-        let config = segue_server::config::parse(text, Path::new("/"), &BTreeMap::new()).unwrap();
-        let grants = |name: &str| BTreeMap::from([("sql".to_owned(), vec![name.to_owned()])]);
-        assert!(beyond_ceiling(&config, "p", &grants("shop")).is_empty());
-        assert_eq!(beyond_ceiling(&config, "p", &grants("hr")).len(), 1);
+    fn without_a_config_a_grant_is_only_read_and_with_one_it_is_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        let toml = dir.path().join("p.toml");
+        std::fs::write(&toml, "[grants]\nsql = [\"shop\"]\n").unwrap();
+        let settings = || Config::default_for(dir.path()).runtime_settings();
+        let alone = sidecar_alone(&toml, settings()).unwrap().unwrap();
+        assert_eq!(alone.grants["sql"], ["shop"]);
+        let refused = sidecar(&toml, &settings()).unwrap_err().to_string();
+        assert!(refused.contains("[plugins.max_grants]"), "{refused}");
+        std::fs::write(&toml, "[grants]\nsql = \"shop\"\n").unwrap();
+        assert!(sidecar_alone(&toml, settings()).is_err());
     }
 
     #[test]
@@ -300,6 +393,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let args = InspectArgs {
             file: file.clone(),
+            config: None,
             json: false,
         };
         let said = format!("{:#}", run(&args).unwrap_err());

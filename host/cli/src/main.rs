@@ -4,9 +4,11 @@
 //! the config has faults, 2 the config or the command line cannot be read, 130
 //! stopped by a second Ctrl-C.
 
+mod build;
 mod chat;
 mod check;
 mod inspect;
+mod new;
 mod plugins;
 mod serve;
 mod term;
@@ -29,6 +31,8 @@ const UNREADABLE: u8 = 2;
 Examples:
   segue check --config segue.toml    find every fault of a config
   segue serve --config segue.toml    serve it, until Ctrl-C
+  segue new greet --with sql         begin a plugin
+  segue build greet --to plugins     build it, and swap it in
   segue inspect echo.wasm            what a plugin is and what it wants
   segue plugins ls                   what is loaded in the host that runs
   segue chat                         talk to it from this terminal"
@@ -42,6 +46,8 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
+    New(new::NewArgs),
+    Build(build::BuildArgs),
     Inspect(inspect::InspectArgs),
     Plugins(plugins::PluginsArgs),
     Chat(chat::ChatArgs),
@@ -56,9 +62,13 @@ struct ConfigArg {
 }
 
 fn main() -> ExitCode {
+    // Whoever opens the first TLS connection needs it; a second one is refused.
+    let _installed_before = rustls::crypto::ring::default_provider().install_default();
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => Ok(check::run(&args)),
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Plugins(args) => plugins::run(&args),
         Command::Chat(args) => term::block_on(chat::run(args)),

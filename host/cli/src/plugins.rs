@@ -1,5 +1,7 @@
 //! `segue plugins`: asks a running host, over its admin listener.
 
+mod show;
+
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,8 +13,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use segue_server::admin::token;
 use segue_server::config::{self, Config};
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ConfigArg, term};
 
@@ -21,12 +22,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A token is one line.
 const MAX_TOKEN_BYTES: u64 = 4096;
 
-/// Look at the plugins of a running host
+/// Look at the plugins of a running host, and let one serve that waits
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   segue plugins ls
   segue plugins ls --config deploy/segue.toml --json
+  segue plugins show sql-rag
+  segue plugins promote sql-rag
   segue plugins ls --admin http://127.0.0.1:8001 --token-file .segue/admin.token")]
 pub(crate) struct PluginsArgs {
     #[command(subcommand)]
@@ -36,13 +39,14 @@ pub(crate) struct PluginsArgs {
 #[derive(Debug, Subcommand)]
 enum PluginsCommand {
     Ls(LsArgs),
+    Show(ShowArgs),
+    Promote(PromoteArgs),
 }
 
 /// List the plugins: state, version, calls in flight, last error
 ///
-/// Asks the admin listener that the config names, with the token that the
-/// config names or that the host keeps in its state folder. Run it as the user
-/// that runs the host, since nobody else may read that token.
+/// A version that waits because it reaches further than the one that serves is
+/// listed beside it; `segue plugins show NAME` says what it asks for.
 ///
 /// A version is the digest of the file together with its settings, grants and
 /// limits, so it is not the digest that `segue inspect` shows of the file alone.
@@ -54,6 +58,58 @@ Examples:
   segue plugins ls --admin http://127.0.0.1:8001 --token-file .segue/admin.token")]
 struct LsArgs {
     #[command(flatten)]
+    host: HostArgs,
+    /// Print the answer of the host as it is
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show one plugin: who it says it is, what it wants, may do and has done
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  segue plugins show sql-rag
+  segue plugins show sql-rag --config deploy/segue.toml --json")]
+struct ShowArgs {
+    /// The plugin's file name without .wasm
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    host: HostArgs,
+    /// Print the answer of the host as it is
+    #[arg(long)]
+    json: bool,
+}
+
+/// Let a version serve that reaches further than the one before it
+///
+/// A new version that asks for more, and is granted it, waits until somebody has
+/// looked at it. With --version only that one is promoted: should the file have
+/// changed meanwhile, nothing happens.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  segue plugins promote sql-rag
+  segue plugins promote sql-rag --version sha256:0123...")]
+struct PromoteArgs {
+    /// The plugin's file name without .wasm
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Promote this version or none
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Which host is asked.
+///
+/// The admin listener that the config names, with the token that the config
+/// names or that the host keeps in its state folder. Only the user that runs the
+/// host may read that one.
+#[derive(Debug, Args)]
+struct HostArgs {
+    #[command(flatten)]
     config: ConfigArg,
     /// Ask this admin listener instead of the config's
     #[arg(long, value_name = "URL")]
@@ -61,13 +117,51 @@ struct LsArgs {
     /// Take the token from this file instead of the config's
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Print the answer of the host as it is
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) fn run(args: &PluginsArgs) -> anyhow::Result<ExitCode> {
-    let PluginsCommand::Ls(args) = &args.command;
+    match &args.command {
+        PluginsCommand::Ls(args) => with(&args.host, async |host| {
+            let answer = host.get("/plugins").await?;
+            told(args.json, &answer, || show::list(&answer))
+        }),
+        PluginsCommand::Show(args) => with(&args.host, async |host| {
+            let answer = host.get(&path_of(&args.name)?).await?;
+            told(args.json, &answer, || show::one(&answer))
+        }),
+        PluginsCommand::Promote(args) => with(&args.host, async |host| {
+            let path = format!("{}/promote", path_of(&args.name)?);
+            let body = args.version.as_ref().map(|version| json!({ "version": version }));
+            let answer = host.post(&path, body).await?;
+            let version = answer.get("version").and_then(Value::as_str).unwrap_or_default();
+            term::say(&format!("{} is served by {version} from now on", args.name));
+            Ok(())
+        }),
+    }
+}
+
+fn told(json: bool, answer: &Value, text: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<()> {
+    match json {
+        true => term::say(&serde_json::to_string_pretty(answer)?),
+        false => term::say(&text()?),
+    }
+    Ok(())
+}
+
+/// A name goes into a path as it is, so it must be one.
+fn path_of(plugin: &str) -> anyhow::Result<String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    match !plugin.is_empty() && plugin.chars().all(fits) {
+        true => Ok(format!("/plugins/{plugin}")),
+        false => bail!("`{plugin}` is no name of a plugin: give the file's name without .wasm"),
+    }
+}
+
+/// Does `work` with the host that is meant.
+fn with(
+    args: &HostArgs,
+    work: impl AsyncFnOnce(&RunningHost) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
     let (url, token) = match (&args.admin, &args.token_file) {
         // There may be no config on this machine.
         (Some(url), Some(file)) => (url.clone(), token_in(file)?),
@@ -84,12 +178,11 @@ pub(crate) fn run(args: &PluginsArgs) -> anyhow::Result<ExitCode> {
             (url.clone().unwrap_or_else(own), token)
         }
     };
-    let url = format!("{}/plugins", url.trim_end_matches('/'));
-    let answer = term::block_on(ask(&url, &token))?;
-    match args.json {
-        true => term::say(&serde_json::to_string_pretty(&answer)?),
-        false => term::say(&listing(answer)?),
-    }
+    let host = RunningHost {
+        url: url.trim_end_matches('/').to_owned(),
+        token,
+    };
+    term::block_on(work(&host))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -129,126 +222,70 @@ fn token_in(file: &Path) -> anyhow::Result<String> {
     Ok(text.trim().to_owned())
 }
 
-async fn ask(url: &str, token: &str) -> anyhow::Result<Value> {
-    // The token must not leave by a proxy of the environment, nor follow a redirect.
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(TIMEOUT)
-        .build()
-        .context("no HTTP client")?;
-    let answer =
-        client
-            .get(url)
-            .bearer_auth(token)
-            .send()
-            .await
-            .map_err(|error| match error.is_connect() {
-                true => {
-                    anyhow::anyhow!("no host answers at {url}; is it running, and is this its admin address?")
-                }
-                false => anyhow::Error::new(error.without_url()).context(format!("no answer from {url}")),
-            })?;
-    let status = answer.status();
-    let body = answer.bytes().await.context("the answer broke off")?;
-    if status == reqwest::StatusCode::UNAUTHORIZED {
-        bail!("{url} refused the token; give the one of the host that runs, with --config or --token-file");
+/// The admin listener of a host.
+struct RunningHost {
+    url: String,
+    token: String,
+}
+
+impl RunningHost {
+    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.ask(reqwest::Method::GET, path, None).await
     }
-    let body: Value =
-        serde_json::from_slice(&body).with_context(|| format!("{url} answered {status}, not in JSON"))?;
-    if !status.is_success() {
-        let message = body.pointer("/error/message").and_then(Value::as_str);
-        bail!(
-            "{url} answered {status}: {}",
-            message.unwrap_or("no reason given")
-        );
+
+    async fn post(&self, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        self.ask(reqwest::Method::POST, path, body).await
     }
-    Ok(body)
-}
 
-/// What the table shows of a plugin; a newer host may say more.
-#[derive(Debug, Deserialize)]
-struct Plugin {
-    name: String,
-    state: String,
-    version: Option<String>,
-    #[serde(default)]
-    in_flight: u64,
-    loaded_at: Option<String>,
-    last_error: Option<LastError>,
-}
-
-#[derive(Debug, Deserialize)]
-struct LastError {
-    code: String,
-    message: String,
-}
-
-fn listing(answer: Value) -> anyhow::Result<String> {
-    let list = match answer {
-        Value::Object(mut fields) => fields.remove("plugins").unwrap_or_default(),
-        other => other,
-    };
-    let plugins: Vec<Plugin> =
-        serde_json::from_value(list).context("the host's list of plugins is none this version can read")?;
-    if plugins.is_empty() {
-        return Ok("no plugins: put a .wasm into the plugin folder".to_owned());
-    }
-    let head = ["NAME", "STATE", "VERSION", "IN FLIGHT", "LOADED AT", "LAST ERROR"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(plugins.into_iter().map(Plugin::row));
-    Ok(term::table(&rows))
-}
-
-impl Plugin {
-    fn row(self) -> Vec<String> {
-        let none = || "-".to_owned();
-        vec![
-            self.name,
-            self.state,
-            self.version.as_deref().map_or_else(none, short),
-            self.in_flight.to_string(),
-            self.loaded_at.as_deref().map_or_else(none, seconds),
-            self.last_error
-                .map_or_else(none, |e| format!("{}: {}", e.code, e.message)),
-        ]
-    }
-}
-
-/// `sha256:` and as many digits as tell versions apart.
-fn short(version: &str) -> String {
-    let digits = version.strip_prefix("sha256:").unwrap_or(version);
-    digits.chars().take(12).collect()
-}
-
-/// A time without its fractions of a second.
-fn seconds(time: &str) -> String {
-    match time.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => time.to_owned(),
+    async fn ask(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        let url = format!("{}{path}", self.url);
+        // The token must not leave by a proxy of the environment, nor follow a redirect.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .build()
+            .context("no HTTP client")?;
+        let mut request = client.request(method, &url).bearer_auth(&self.token);
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(|error| match error.is_connect() {
+            true => {
+                anyhow::anyhow!("no host answers at {url}; is it running, and is this its admin address?")
+            }
+            false => anyhow::Error::new(error.without_url()).context(format!("no answer from {url}")),
+        })?;
+        let status = answer.status();
+        let body = answer.bytes().await.context("the answer broke off")?;
+        if status == reqwest::StatusCode::UNAUTHORIZED {
+            bail!(
+                "{url} refused the token; give the one of the host that runs, with --config or --token-file"
+            );
+        }
+        let body: Value =
+            serde_json::from_slice(&body).with_context(|| format!("{url} answered {status}, not in JSON"))?;
+        if !status.is_success() {
+            let message = body.pointer("/error/message").and_then(Value::as_str);
+            bail!(
+                "{url} answered {status}: {}",
+                message.unwrap_or("no reason given")
+            );
+        }
+        Ok(body)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
-    fn the_table_tells_each_plugin_in_one_line() {
-        let shown = listing(json!({"plugins": [
-            {"name": "echo", "state": "active", "version": format!("sha256:{}", "ab".repeat(32)),
-             "in_flight": 3, "loaded_at": "2026-01-02T03:04:05.678Z", "last_error": null, "more": 1},
-            {"name": "bad", "state": "refused", "version": null, "in_flight": 0, "loaded_at": null,
-             "last_error": {"at": "2026-01-02T03:04:05Z", "code": "empty", "message": "the file is empty"}},
-        ]}))
-        .unwrap();
-        let lines: Vec<&str> = shown.lines().collect();
-        assert_eq!(lines.len(), 3, "{shown}");
-        assert!(lines[1].contains("abababababab  3"), "{shown}");
-        assert!(lines[1].contains("2026-01-02T03:04:05Z  -"), "{shown}");
-        assert!(lines[2].ends_with("empty: the file is empty"), "{shown}");
-        assert!(listing(json!([])).unwrap().contains("no plugins"));
+    fn a_name_that_is_none_never_becomes_a_path() {
+        assert_eq!(path_of("sql-rag").unwrap(), "/plugins/sql-rag");
+        for name in ["", "../config", "a/b", "a?b", "A"] {
+            assert!(path_of(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -188,8 +188,12 @@ fn finishing(host: &Host) -> String {
     format!("finishing {calls}, press Ctrl-C again to stop at once")
 }
 
+/// In the background: it may take as long as reading every plugin again.
 fn reload(host: &Host) {
-    if let Err(error) = host.reload() {
-        tracing::error!(%error, "the config was read again and not taken; the one in force stays");
-    }
+    let app = host.app().clone();
+    tokio::spawn(async move {
+        if let Err(error) = app.reload().await {
+            tracing::error!(%error, "the config was read again and not taken; the one in force stays");
+        }
+    });
 }

@@ -217,3 +217,117 @@ fn plugins_ls_lists_with_the_token_that_the_host_keeps() {
     assert!(err.contains("is it running"), "{err}");
     assert!(is_clear(&err), "{err}");
 }
+
+#[test]
+fn plugins_show_tells_of_one_and_promote_of_nothing_that_waits() {
+    let dir = folder(ANY_PORT);
+    std::fs::write(dir.path().join("plugins/bad.wasm"), "text").unwrap();
+    let mut host = Serving::start(dir.path());
+    let url = host.admin.clone();
+    let (code, out, err) = run(dir.path(), &["plugins", "show", "bad", "--admin", &url]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("state       refused\n"), "{out}");
+    assert!(out.contains("wants no capability"), "{out}");
+    for (args, words) in [
+        (["plugins", "show", "none"], "there is no plugin of this name"),
+        (["plugins", "promote", "bad"], "no version of it waits"),
+        (["plugins", "promote", "../x"], "is no name of a plugin"),
+    ] {
+        let (code, _, err) = run(dir.path(), &[&args[..], &["--admin", &url]].concat());
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains(words) && is_clear(&err), "{err}");
+    }
+    host.signal(Signal::TERM);
+    assert_eq!(host.exit_code(), Some(0));
+}
+
+#[test]
+fn what_a_config_names_and_is_not_there_is_a_fault_to_check_and_none_to_serve() {
+    let dir = folder(&format!("{ANY_PORT}[sql.shop]\nurl = \"sqlite:shop.db\"\n"));
+    let (code, _, err) = run(dir.path(), &["check"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("shop.db, and there is no such file"), "{err}");
+    let mut host = Serving::start(dir.path());
+    host.signal(Signal::TERM);
+    assert_eq!(host.exit_code(), Some(0));
+}
+
+#[test]
+fn new_begins_a_plugin_or_says_why_not_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) = run(dir.path(), &["new", "stock", "--with", "sql,llm"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("cargo test") && out.contains("segue build"), "{out}");
+    assert!(out.contains("sql = [\"shop\"]\nllm = [\"main\"]"), "{out}");
+    let code_of = std::fs::read_to_string(dir.path().join("stock/src/lib.rs")).unwrap();
+
+    for (args, words) in [
+        (&["new", "stock"][..], "is there already"),
+        (&["new", "My Plugin"], "begin with a letter"),
+        (&["new", "match"], "try `match-plugin`"),
+        (&["new", "other", "--dir", "none"], "there is no folder none"),
+        (&["new", "other", "--sdk", "stock"], "no Segue SDK in stock"),
+    ] {
+        let (code, _, err) = run(dir.path(), args);
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains(words), "{err}");
+        assert!(is_clear(&err), "{err}");
+    }
+    let (code, _, err) = run(dir.path(), &["new", "other", "--with", "sqll"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("a similar value exists: 'sql'"), "{err}");
+
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("stock/src/lib.rs")).unwrap(),
+        code_of
+    );
+}
+
+#[test]
+fn build_says_what_is_wrong_with_a_manifest_before_it_builds() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(dir.path().join("plugin.toml"), text).unwrap();
+    let (code, _, err) = run(dir.path(), &["build"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("there is no plugin.toml") && is_clear(&err), "{err}");
+
+    write("nmae = \"a\"\nversion = \"1\"\nisolation = [\"none\"]\n");
+    let (code, _, err) = run(dir.path(), &["build"]);
+    assert_eq!(code, Some(1));
+    for line in [
+        "plugin.toml:1:1: unknown key `nmae`",
+        "plugin.toml:1:1: there is no `name`",
+        "  mend: add name = \"my-plugin\"",
+        "plugin.toml:3:14: `none` is no isolation",
+    ] {
+        assert!(err.lines().any(|known| known == line), "{line} in {err}");
+    }
+
+    write("name = \"a\"\nversion = \"1\"\n");
+    let (code, _, err) = run(dir.path(), &["build"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("no crate in .") && is_clear(&err), "{err}");
+    let (code, _, err) = run(dir.path(), &["build", "--to", "plugins"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("no plugin folder plugins") && is_clear(&err),
+        "{err}"
+    );
+}
+
+#[test]
+fn build_takes_what_a_command_of_any_language_made() {
+    let dir = tempfile::tempdir().unwrap();
+    // What it makes is a component, and none that a host would load.
+    std::fs::write(
+        dir.path().join("plugin.toml"),
+        "name = \"a\"\nversion = \"1\"\n[build]\ncommand = \"printf '\\\\0asm\\\\r\\\\0\\\\1\\\\0' > out.wasm\"\noutput = \"out.wasm\"\n",
+    )
+    .unwrap();
+    let (code, _, err) = run(dir.path(), &["build"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("it exports nothing, not even `handle`"), "{err}");
+    assert!(!dir.path().join("a.wasm").exists());
+}

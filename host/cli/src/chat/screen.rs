@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::event::{Continuity, Event, Failure};
+use super::evidence;
 use super::frame::Part;
 
 const DIM: &str = "\x1b[2m";
@@ -71,9 +72,10 @@ impl Screen {
                 self.end_line();
             }
             Event::Status { handler, text } => self.note(&format!("{handler}: {text}")),
-            Event::Data { handler, data } => {
-                self.note(&format!("{handler}: data {data:#}"));
-            }
+            Event::Data { handler, data } => match evidence::words(data) {
+                Some(words) => self.note(&words),
+                None => self.note(&format!("{handler}: data {data:#}")),
+            },
             Event::Swapped { handler, version } => {
                 self.note(&format!(
                     "{handler} is now {}…",
