@@ -1,10 +1,13 @@
-//! Makes components of the crates in `plugins/` and `tests/guests/`.
+//! Makes components of the crates in `plugins/` and `tests/guests/`, each with its
+//! `plugin.toml` inside, as `segue build` would make them.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use segue_manifest::Source;
 
 use crate::cargo;
 use crate::paths::Paths;
@@ -28,7 +31,7 @@ pub(crate) fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
 pub(crate) fn build_plugins(paths: &Paths) -> Result<Vec<PathBuf>> {
     let names = crates_in(&paths.root.join("plugins"))?;
     build(paths, "building the plugins", &names)?;
-    publish(paths, &names, "plugins")
+    publish(paths, &names, "plugins", &paths.root.join("plugins"))
 }
 
 /// Builds the plugins, and the tests' own guests to `target/guests`.
@@ -37,8 +40,12 @@ pub(crate) fn build_all(paths: &Paths) -> Result<Vec<PathBuf>> {
     let guests = crates_in(&paths.root.join("tests").join("guests"))?;
     let all: Vec<String> = plugins.iter().chain(&guests).cloned().collect();
     build(paths, "building plugins and test guests", &all)?;
-    let mut built = publish(paths, &plugins, "plugins")?;
-    built.extend(publish(paths, &guests, "guests")?);
+    let (of_plugins, of_guests) = (
+        paths.root.join("plugins"),
+        paths.root.join("tests").join("guests"),
+    );
+    let mut built = publish(paths, &plugins, "plugins", &of_plugins)?;
+    built.extend(publish(paths, &guests, "guests", &of_guests)?);
     Ok(built)
 }
 
@@ -65,8 +72,8 @@ fn build(paths: &Paths, label: &str, names: &[String]) -> Result<()> {
     cargo::run(paths, label, &arguments)
 }
 
-/// Copies what was built to `target/FOLDER/NAME.wasm`.
-fn publish(paths: &Paths, names: &[String], folder: &str) -> Result<Vec<PathBuf>> {
+/// Copies what was built of the crates in `crates` to `target/FOLDER/NAME.wasm`.
+fn publish(paths: &Paths, names: &[String], folder: &str, crates: &Path) -> Result<Vec<PathBuf>> {
     let built = paths.target.join(TARGET).join("guest");
     let folder = paths.target.join(folder);
     fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
@@ -75,10 +82,25 @@ fn publish(paths: &Paths, names: &[String], folder: &str) -> Result<Vec<PathBuf>
         let from = built.join(format!("{}.wasm", name.replace('-', "_")));
         let to = folder.join(format!("{name}.wasm"));
         let bytes = fs::read(&from).with_context(|| format!("{}", from.display()))?;
+        let bytes =
+            with_manifest(bytes, &crates.join(name)).with_context(|| format!("{}", from.display()))?;
         place(&bytes, &to)?;
         published.push(to);
     }
     Ok(published)
+}
+
+/// A component with who it is inside. A guest of the tests may be nobody.
+fn with_manifest(component: Vec<u8>, of: &Path) -> Result<Vec<u8>> {
+    let file = of.join(segue_manifest::FILE);
+    let text = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(component),
+        Err(error) => return Err(error).with_context(|| format!("{}", file.display())),
+    };
+    let shown = file.display().to_string();
+    let source = Source::parse(&text).map_err(|faults| anyhow!(faults.report(&shown)))?;
+    Ok(segue_manifest::embed(&component, &source.manifest)?)
 }
 
 /// Writes a file so that whoever watches `to` never reads half of it, and leaves
@@ -132,8 +154,30 @@ mod tests {
     }
 
     #[test]
-    fn the_bundled_plugins_are_found() {
+    fn the_bundled_plugins_are_found_and_say_who_they_are() {
         let plugins = Paths::find().unwrap().root.join("plugins");
-        assert!(crates_in(&plugins).unwrap().contains(&"echo".to_string()));
+        let names = crates_in(&plugins).unwrap();
+        assert!(names.contains(&"echo".to_string()));
+        for name in names {
+            let text = fs::read_to_string(plugins.join(&name).join(segue_manifest::FILE)).unwrap();
+            assert_eq!(Source::parse(&text).unwrap().manifest.name, name);
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_is_there_is_put_inside() {
+        let folder = tempfile::tempdir().unwrap();
+        let component = b"\0asm\x0d\0\x01\0".to_vec();
+        assert_eq!(
+            with_manifest(component.clone(), folder.path()).unwrap(),
+            component
+        );
+        let file = folder.path().join(segue_manifest::FILE);
+        fs::write(&file, "name = \"a\"\nversion = \"1\"").unwrap();
+        let made = with_manifest(component.clone(), folder.path()).unwrap();
+        assert!(made.ends_with(br#"{"name":"a","version":"1"}"#));
+        fs::write(&file, "name = 1").unwrap();
+        let said = with_manifest(component, folder.path()).unwrap_err().to_string();
+        assert!(said.contains("plugin.toml:1:8: "), "{said}");
     }
 }

@@ -13,9 +13,12 @@
 mod bench;
 mod cargo;
 mod demo;
+#[cfg(test)]
+mod docs;
 mod guests;
 mod paths;
 mod serve;
+mod shop;
 mod test;
 
 use std::process::ExitCode;
@@ -46,6 +49,11 @@ const TASKS: &[Task] = &[
         name: "plugins",
         about: "build every bundled plugin to target/plugins/NAME.wasm: [--guests, those of the tests too]",
         run: guests::run,
+    },
+    Task {
+        name: "shop",
+        about: "write the sample database of the demo: [FILE, without it target/shop.db]",
+        run: shop::run,
     },
     Task {
         name: "bench",
