@@ -15,6 +15,17 @@ pub struct Http {
     token: Option<String>,
 }
 
+/// A client that goes where it is told and nowhere else. The provider of TLS is
+/// the program's to install, and in a test that is whoever comes first.
+#[must_use]
+pub fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("an HTTP client")
+}
+
 /// One event of a stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SseEvent {
@@ -34,10 +45,7 @@ impl Http {
     #[must_use]
     pub fn new(addr: SocketAddr, token: Option<String>) -> Self {
         Self {
-            client: reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .expect("an HTTP client"),
+            client: client(),
             base: format!("http://{addr}"),
             token,
         }

@@ -17,6 +17,9 @@ pub struct Site {
 pub struct SiteBuilder {
     config: toml::Table,
     files: Vec<(String, Vec<u8>)>,
+    /// Beside the configuration, by path.
+    beside: Vec<(String, Vec<u8>)>,
+    databases: Vec<(String, String)>,
 }
 
 impl SiteBuilder {
@@ -84,6 +87,20 @@ impl SiteBuilder {
         self
     }
 
+    /// Puts a file beside the configuration, at a path that may name folders.
+    #[must_use]
+    pub fn file(mut self, path: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        self.beside.push((path.to_owned(), bytes.into()));
+        self
+    }
+
+    /// Makes a SQLite file beside the configuration by running this script.
+    #[must_use]
+    pub fn database(mut self, path: &str, script: &str) -> Self {
+        self.databases.push((path.to_owned(), script.to_owned()));
+        self
+    }
+
     /// Writes everything out.
     #[must_use]
     pub fn build(mut self) -> Site {
@@ -95,6 +112,13 @@ impl SiteBuilder {
         fs::create_dir(site.plugins()).expect("the plugin folder");
         for (name, bytes) in &self.files {
             fs::write(site.plugins().join(name), bytes).expect("a plugin file");
+        }
+        for (path, bytes) in &self.beside {
+            site.write(path, bytes);
+        }
+        for (path, script) in &self.databases {
+            let database = rusqlite::Connection::open(site.root().join(path)).expect("a database");
+            database.execute_batch(script).expect("the database's script");
         }
         merge_defaults(&mut self.config, defaults());
         let text = toml::to_string(&self.config).expect("a configuration as text");
@@ -129,6 +153,14 @@ impl Site {
     #[must_use]
     pub fn plugin_path(&self, file: &str) -> PathBuf {
         self.plugins().join(file)
+    }
+
+    /// Writes a file beside the configuration, at a path that may name folders.
+    pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.root().join(path);
+        let folder = path.parent().expect("a folder");
+        fs::create_dir_all(folder).expect("the file's folder");
+        fs::write(path, bytes).expect("a file beside the configuration");
     }
 
     /// Replaces a file of the plugin folder as a careful tool does: written

@@ -19,7 +19,17 @@ async fn bed() -> Bed {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_openapi_document_lists_what_is_served() {
-    let bed = bed().await;
+    let bed = Site::builder()
+        .standard()
+        .file("docs/a.md", "# A\n\nSome words.\n")
+        .config("[search.docs]\npath = \"docs\"\nserve = true\n")
+        .start()
+        .await;
+    eventually("the index to be read", async || {
+        let (status, _) = bed.http().get("/health/ready").await;
+        (status == 200).then_some(())
+    })
+    .await;
     let http = bed.http();
     let document = http.get_ok("/openapi.json").await;
     let paths = document["paths"].as_object().expect("paths");
@@ -40,7 +50,11 @@ async fn the_openapi_document_lists_what_is_served() {
         for method in methods.as_object().expect("methods").keys() {
             let method: Method = method.to_uppercase().parse().expect("a method");
             let session = bed.chat().await.session().to_owned();
-            let asked = path.replace("{id}", &session);
+            let asked = path
+                .replace("{id}", &session)
+                .replace("{index}", "docs")
+                .replace("{path}", "a.md")
+                .replace("{*path}", "a.md");
             let status = http
                 .send(http.request(method.clone(), &asked))
                 .await

@@ -68,6 +68,19 @@ impl Client {
         }
     }
 
+    /// Reads up to the first chunk of an answer.
+    pub(crate) async fn until_chunk(&mut self) -> Result<()> {
+        loop {
+            let frame = self.text().await?;
+            if frame.starts_with("{\"type\":\"chunk\"") {
+                return Ok(());
+            }
+            if frame.starts_with("{\"type\":\"error\"") {
+                bail!("{frame}");
+            }
+        }
+    }
+
     /// Sends a frame and reads one back.
     pub(crate) async fn echo(&mut self, text: &str) -> Result<()> {
         self.send(text.to_owned()).await?;

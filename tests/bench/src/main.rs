@@ -13,6 +13,7 @@
 )]
 
 mod client;
+mod forward;
 mod memory;
 mod message;
 mod report;
@@ -55,6 +56,7 @@ enum Part {
     Message,
     Swap,
     Memory,
+    Forward,
 }
 
 fn main() -> Result<()> {
@@ -86,6 +88,9 @@ async fn measure(cli: &Cli) -> Result<Report> {
     }
     if wanted(Part::Memory) {
         report.memory = memory::measure(cli.quick).await?;
+    }
+    if wanted(Part::Forward) {
+        report.forward = forward::measure(cli.quick).await?;
     }
     Ok(report)
 }

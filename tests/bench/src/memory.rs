@@ -92,7 +92,7 @@ async fn ask_all(clients: Vec<Client>) -> Result<Vec<Client>> {
 }
 
 /// The host's memory once it stands still, or after ten looks.
-async fn settled(server: &Server) -> Result<u64> {
+pub(crate) async fn settled(server: &Server) -> Result<u64> {
     let mut last = server.resident_bytes()?;
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -106,6 +106,6 @@ async fn settled(server: &Server) -> Result<u64> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-fn per_session(before: u64, after: u64, sessions: usize) -> f64 {
+pub(crate) fn per_session(before: u64, after: u64, sessions: usize) -> f64 {
     after.saturating_sub(before) as f64 / 1024.0 / sessions as f64
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::forward::ForwardRow;
 use crate::memory::MemoryRow;
 use crate::message::MessageRow;
 use crate::swap::SwapRow;
@@ -22,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) swap: Vec<SwapRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) memory: Vec<MemoryRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) forward: Vec<ForwardRow>,
 }
 
 impl Report {
@@ -51,6 +54,7 @@ impl Report {
         self.message_table(&mut out);
         self.swap_table(&mut out);
         self.memory_table(&mut out);
+        self.forward_table(&mut out);
         out
     }
 
@@ -101,6 +105,23 @@ impl Report {
                 row.idle_kib,
                 row.asked_kib,
                 judged(row.idle_kib, row.bar_kib, "KiB")
+            );
+        }
+    }
+
+    fn forward_table(&self, out: &mut String) {
+        if self.forward.is_empty() {
+            return;
+        }
+        out.push_str("\n| answer of a model that was forwarded and waits | each, in the host | instances held | bar |\n|---|--:|--:|--:|\n");
+        for row in &self.forward {
+            let _ = writeln!(
+                out,
+                "| {} at once | {:.1} KiB | {:.0} | {} |",
+                row.parked,
+                row.kib,
+                row.instances,
+                judged(row.kib, row.bar_kib, "KiB")
             );
         }
     }

@@ -82,6 +82,16 @@ impl Server {
             .parse()?;
         Ok(kib * 1024)
     }
+
+    /// A figure of the host's `/metrics`, summed over its labels.
+    pub(crate) async fn metric(&self, name: &str) -> Result<f64> {
+        let url = format!("http://{}/metrics", self.at.host);
+        let text = segue_tests::client().get(url).send().await?.text().await?;
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        Ok(lines
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum())
+    }
 }
 
 impl Drop for Server {

@@ -1,0 +1,189 @@
+//! A language model behind the whole host: `chat` hands the model's answer over,
+//! so that it goes from the model's server to the client without an instance;
+//! every way the server fails has its code on the wire, and a client that cancels,
+//! or leaves where nobody else would read, stops it within 100 ms, as the server's
+//! own log proves.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
+use std::time::{Duration, Instant};
+
+use segue_tests::{Act, Bed, Frame, Site, Upstream};
+use serde_json::json;
+
+/// A host whose message type `chat` is answered by the model behind `upstream`.
+async fn bed(upstream: &Upstream) -> Bed {
+    let base_url = upstream.base_url();
+    Site::builder()
+        .plugin("chat")
+        .sidecar("chat", "[grants]\nllm = [\"main\"]\nsession = [\"history\"]\n")
+        .config(&format!(
+            r#"
+            [plugins.max_grants]
+            llm = ["main"]
+            session = ["history"]
+
+            [llm.main]
+            provider = "openai"
+            base_url = "{base_url}"
+            model = "scripted"
+            idle_timeout = "500ms"
+            first_token_timeout = "500ms"
+
+            [[route]]
+            match = {{ mtype = "chat" }}
+            handler = "chat"
+
+            [[endpoint]]
+            path = "/model"
+            kind = "raw"
+            handler = "chat"
+            "#
+        ))
+        .start()
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_streams_in_order_is_counted_and_is_remembered() {
+    let upstream = Upstream::start().await;
+    upstream.script([
+        Act::tokens(["One", ", two"]),
+        Act::Pause,
+        Act::say(", three."),
+        Act::usage(12, 5),
+    ]);
+    upstream.script([Act::say("Four.")]);
+    let bed = bed(&upstream).await;
+    let mut chat = bed.chat().await;
+    chat.message("m1", "chat", "Count").await;
+    let first = chat.until("chunk").await;
+    assert!(first["content"].as_str().unwrap().starts_with("One"));
+    upstream.release();
+    let rest = chat.reply("m1").await;
+    let text = first["content"].as_str().unwrap().to_owned() + &rest.text;
+    assert_eq!(text, "One, two, three.", "{rest:?}");
+    let meters = &rest.last["parts"][0]["usage"]["meters"];
+    assert_eq!(
+        *meters,
+        json!({"llm.input_tokens": 12, "llm.output_tokens": 5, "llm.requests": 1})
+    );
+
+    // What was handed over is in the session's history.
+    assert_eq!(chat.ask("m2", "chat", "Go on").await.text, "Four.");
+    let asked = upstream.request(1).await;
+    assert_eq!(
+        (asked.said("assistant").as_str(), asked.said("user").as_str()),
+        ("One, two, three.", "Count\nGo on")
+    );
+    assert_eq!(upstream.connections(), 1, "the connection is used again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_failure_of_the_server_has_its_code_on_the_wire() {
+    let upstream = Upstream::start().await;
+    let bed = bed(&upstream).await;
+    for (number, (acts, code, text)) in [
+        (vec![Act::Hang], "upstream_timeout", ""),
+        (vec![Act::say("Half"), Act::Hang], "upstream_timeout", "Half"),
+        (vec![Act::Cut], "upstream_unavailable", ""),
+        (vec![Act::status(500, "broken")], "upstream_unavailable", ""),
+        (vec![Act::status(401, "who?")], "upstream_rejected", ""),
+        (vec![Act::rate_limited(7)], "upstream_rate_limited", ""),
+        (vec![Act::say("Half"), Act::Cut], "upstream_failed", "Half"),
+        (vec![Act::say("Half"), Act::Reset], "upstream_failed", "Half"),
+        (vec![Act::say("Half"), Act::Unfinished], "upstream_failed", "Half"),
+        (
+            vec![Act::say("Half"), Act::Fails(String::from("oh"))],
+            "upstream_failed",
+            "Half",
+        ),
+        (vec![Act::say("Half"), Act::garbage()], "upstream_failed", "Half"),
+        (vec![Act::Endless], "upstream_failed", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        upstream.script(acts.clone());
+        let mut chat = bed.chat().await;
+        let reply = chat.ask(&format!("m{number}"), "chat", "Hello").await;
+        assert_eq!(
+            (reply.error_code(), reply.text.as_str()),
+            (code, text),
+            "{acts:?}: {reply:?}"
+        );
+        if code == "upstream_rate_limited" {
+            assert_eq!(reply.last["retry_after_ms"], 7000);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_cancels_stops_the_server_within_100_ms() {
+    let upstream = Upstream::start().await;
+    let bed = bed(&upstream).await;
+    for (number, acts) in [
+        vec![Act::Hang],
+        vec![Act::say("Half"), Act::Hang],
+        vec![Act::Drip(
+            vec![String::from("a "); 1000],
+            Duration::from_millis(10),
+        )],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let silent = matches!(acts[0], Act::Hang);
+        upstream.script(acts);
+        let mut chat = bed.chat().await;
+        chat.message("m1", "chat", "Hello").await;
+        upstream.request(number).await;
+        if !silent {
+            chat.until("chunk").await;
+        }
+        let since = Instant::now();
+        chat.send(json!({"type": "cancel", "id": "m1"})).await;
+        let closed = upstream.closed(number).await;
+        assert!(
+            closed.within_answer && closed.after(since) < Duration::from_millis(100),
+            "{:?}",
+            closed.after(since)
+        );
+        assert_eq!(chat.reply("m1").await.error_code(), "cancelled");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_a_raw_endpoint_stops_the_server_within_100_ms() {
+    let upstream = Upstream::start().await;
+    let bed = bed(&upstream).await;
+    for (number, acts) in [
+        vec![Act::say("Half"), Act::Hang],
+        vec![Act::Drip(
+            vec![String::from("a "); 1000],
+            Duration::from_millis(10),
+        )],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        upstream.script(acts);
+        let mut socket = bed.raw("/model").await;
+        socket.send(&Frame::text("Hello")).await;
+        socket.message().await;
+        let since = Instant::now();
+        drop(socket);
+        let closed = upstream.closed(number).await;
+        let after = closed.after(since);
+        assert!(
+            closed.within_answer && after < Duration::from_millis(100),
+            "{after:?}"
+        );
+    }
+}
