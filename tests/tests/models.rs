@@ -187,3 +187,25 @@ async fn a_client_that_leaves_a_raw_endpoint_stops_the_server_within_100_ms() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_is_withdrawn_says_no_more_also_where_it_was_forwarded() {
+    let upstream = Upstream::start().await;
+    upstream.script([Act::say("One"), Act::Pause, Act::say(", two.")]);
+    let bed = bed(&upstream).await;
+    let mut chat = bed.chat().await;
+    chat.message("m1", "chat", "count").await;
+    assert_eq!(chat.until("chunk").await["content"], "One");
+    let admin = bed.admin();
+    let config = std::fs::read_to_string(bed.config_path()).unwrap();
+    let config = config.replace("llm = [\"main\"]", "llm = []");
+    std::fs::write(bed.config_path(), config).unwrap();
+    assert_eq!(admin.post("/reload", &json!({})).await.0, 200);
+    upstream.release();
+    let reply = chat.reply("m1").await;
+    assert_eq!(reply.error_code(), "capability_denied", "{}", reply.last);
+    assert_eq!(reply.text, "");
+    // What a source ends is counted as it ends.
+    let failed = "segue_plugin_calls_total{outcome=\"handler_failed\",plugin=\"chat\"}";
+    assert!((bed.http().metric(failed).await - 1.0).abs() < f64::EPSILON);
+}

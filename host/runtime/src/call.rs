@@ -34,7 +34,7 @@ use crate::spec::{CallError, CallSpec, Context, Outcome, Reply, Request, Usage};
 use outcome::{End, Interrupted};
 pub(crate) use replies::Item;
 pub use replies::Source;
-use replies::{Bounds, Replies};
+use replies::{Bounds, GuestEnd, Replies};
 
 /// Pieces of a reply that wait for a slow caller before the guest is parked.
 const REPLIES: usize = 4;
@@ -118,7 +118,7 @@ impl Caller {
         };
         let meters = Meters::default();
         let call = Call {
-            replies: Replies::new(items, outcome, bounds.clone()),
+            replies: Replies::new(items, outcome, bounds.clone(), Arc::clone(&generation.tenure)),
             meters: meters.clone(),
             guard: cancel.drop_guard(),
         };
@@ -148,7 +148,10 @@ impl Caller {
                 tenure.count_call(&result);
                 let usage = Usage::default();
                 // The receiver is in `call`.
-                let _ = done.send(Outcome { result, usage });
+                let _ = done.send(GuestEnd {
+                    outcome: Outcome { result, usage },
+                    handed_over: false,
+                });
             }
         }
         call
@@ -176,18 +179,24 @@ struct Run {
 }
 
 impl Run {
-    async fn complete(self, held: Held, done: oneshot::Sender<Outcome>) {
+    async fn complete(self, held: Held, done: oneshot::Sender<GuestEnd>) {
         let tenure = Arc::clone(&self.generation.tenure);
         let started = self.started;
         let ended = AssertUnwindSafe(self.run()).catch_unwind().await;
-        let outcome = ended.unwrap_or_else(|_| outcome::panicked(started));
-        tenure.count_call(&outcome.result);
+        let end = ended.unwrap_or_else(|_| GuestEnd {
+            outcome: outcome::panicked(started),
+            handed_over: false,
+        });
+        // What a source ends is counted when that ends.
+        if !end.handed_over {
+            tenure.count_call(&end.outcome.result);
+        }
         drop(held);
         // Nobody may be waiting any more.
-        let _ = done.send(outcome);
+        let _ = done.send(end);
     }
 
-    async fn run(self) -> Outcome {
+    async fn run(self) -> GuestEnd {
         let Run {
             caller,
             generation,
@@ -255,7 +264,10 @@ impl Run {
         };
         let outcome = outcome::decide(end, store.data(), kind, deadline, started);
         outcome::log(&outcome, identity, &trace);
-        outcome.into_public()
+        GuestEnd {
+            outcome: outcome.into_public(),
+            handed_over: store.data().reply.handed_over(),
+        }
         // The store goes before the generation, whose code it uses.
     }
 }

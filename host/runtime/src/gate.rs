@@ -108,14 +108,24 @@ impl Gate {
         let policy = self.rules.policy.rules();
         let scopes = self.plugin.grants.get(capability).into_iter().flatten();
         scopes
-            .filter(|scope| policy.allows(capability, scope))
+            .filter(|scope| policy.allows(capability, scope) && self.access.permits(capability, scope))
             .cloned()
             .collect()
     }
 
     fn permits(&self, capability: &str, scope: &str) -> bool {
         grants::has(&self.plugin.grants, capability, scope)
+            && self.access.permits(capability, scope)
             && self.rules.policy.rules().allows(capability, scope)
+    }
+
+    /// Whether what was let in once is still permitted: for what goes on after
+    /// its host call has ended. Counts nothing.
+    pub fn still(&self, function: &'static HostFunction, scope: &str) -> Result<(), Denied> {
+        match self.permits(function.capability, scope) {
+            true => Ok(()),
+            false => Err(self.denied(function, scope)),
+        }
     }
 
     fn denied(&self, function: &HostFunction, scope: &str) -> Denied {

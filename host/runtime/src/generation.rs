@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::bindings::HandlerPre;
-use crate::grants::Grants;
+use crate::grants::{self, Grants};
 use crate::host::CallState;
 use crate::settings::Limits;
 use crate::sidecar::Sidecar;
@@ -171,6 +171,11 @@ impl Generation {
 
     pub fn loaded_at(&self) -> SystemTime {
         self.loaded_at
+    }
+
+    /// What it can really reach: what it asks for and was granted.
+    pub(crate) fn reach(&self) -> Grants {
+        grants::reach(&self.wants, &self.identity.grants)
     }
 
     /// How many calls run on this version.

@@ -26,7 +26,7 @@ use crate::compile::CompilePool;
 use crate::error::LoadError;
 use crate::gate::Rulebook;
 use crate::generation::{Generation, Identity};
-use crate::grants;
+use crate::grants::{self, Grants};
 use crate::host::CallState;
 use crate::settings::Settings;
 use crate::sidecar::Sidecar;
@@ -77,6 +77,8 @@ struct Shared {
     admission: Arc<Admission>,
     max_plugins: usize,
     rules: Arc<Rulebook>,
+    /// What each name reached when it served last.
+    consented: Mutex<BTreeMap<String, Grants>>,
     serial: AtomicU64,
 }
 
@@ -120,6 +122,7 @@ impl Registry {
             admission,
             max_plugins,
             rules,
+            consented: Mutex::default(),
             serial: AtomicU64::new(0),
         };
         Registry {
@@ -216,10 +219,10 @@ impl Registry {
         let started = Instant::now();
         let slot = self.shared.slots.load().get(name).cloned();
         let slot = slot.ok_or_else(|| PromoteError::Unknown(String::from(name)))?;
-        let built = slot.record().take_pending(version)?;
-        let version = String::from(built.generation.version());
-        self.shared.swap(&slot, built, started);
-        Ok(version)
+        // Taken and put in place in one step: a removal, or a newer offer, comes
+        // before both or after both.
+        self.shared
+            .install(&slot, started, |record| record.take_pending(version))
     }
 
     /// Notes that the newest file of `name` is not fit to serve. What serves
@@ -227,7 +230,11 @@ impl Registry {
     pub(crate) fn refuse(&self, name: &str, error: LoadError, version: Option<String>) {
         let slot = self.shared.slot_to_refuse(name);
         if let Some(slot) = &slot {
-            if !slot.record().refused(&error, version.as_deref()) {
+            let (news, no_longer_wanted) = slot.record().refused(&error, version.as_deref());
+            slot.tenure.access.narrow(None);
+            // Dropped without the record's lock, which `freed` takes.
+            drop(no_longer_wanted);
+            if !news {
                 return;
             }
             slot.tenure.refused.fetch_add(1, Ordering::Relaxed);
@@ -260,6 +267,7 @@ impl Registry {
             let pending = record.removed();
             (slot.current.swap(None), pending)
         };
+        slot.tenure.access.narrow(None);
         tracing::info!(plugin = name, "plugin {name} was removed");
         self.shared.tell(PluginEvent::Removed {
             name: String::from(name),
@@ -342,6 +350,7 @@ impl Shared {
         if let Some(slot) = self.slots.load().get(name) {
             // Dropped without the record's lock, which `freed` takes.
             let _no_longer_wanted = slot.record().settled();
+            slot.tenure.access.narrow(None);
         }
     }
 
@@ -351,10 +360,25 @@ impl Shared {
         if self.rules.policy.rules().auto_widen {
             return None;
         }
-        let serving = slot.current.load_full()?;
-        let reach = |generation: &Generation| grants::reach(&generation.wants, &generation.identity.grants);
-        let widens = grants::widened(&reach(&serving), &reach(&built.generation));
+        // What served last counts also once it was removed: to take a file away
+        // and put another one there is a swap like any other.
+        let consented = self.consented().get(&slot.name).cloned()?;
+        let widens = grants::widened(&consented, &built.generation.reach());
         (!widens.is_empty()).then_some(widens)
+    }
+
+    fn consented(&self) -> MutexGuard<'_, BTreeMap<String, Grants>> {
+        self.consented.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what `name` reaches with its operator's consent. Past four times
+    /// as many names as there may be plugins the first are forgotten.
+    fn consent(&self, name: &str, reach: Grants) {
+        let mut consented = self.consented();
+        consented.insert(String::from(name), reach);
+        while consented.len() > self.max_plugins.saturating_mul(4) {
+            consented.pop_first();
+        }
     }
 
     /// Keeps the candidate until it is promoted or replaced.
@@ -369,6 +393,10 @@ impl Shared {
              let it serve with `segue plugins promote {name}`, or set `[plugins] auto_widen = true`",
             short(&version)
         );
+        // What the operator took out meanwhile is gone at once.
+        slot.tenure
+            .access
+            .narrow(Some(built.generation.identity.grants.clone()));
         let replaced = slot.record().pending(built, widens.clone());
         self.tell(PluginEvent::Pending {
             name,
@@ -381,12 +409,26 @@ impl Shared {
 
     /// From here on calls begin on the new version.
     fn swap(&self, slot: &Slot, built: Built, started: Instant) {
+        let infallible = self.install(slot, started, |_| Ok::<_, std::convert::Infallible>(built));
+        let Ok(_version) = infallible;
+    }
+
+    /// The same with a version that `take` finds in the record.
+    fn install<E>(
+        &self,
+        slot: &Slot,
+        started: Instant,
+        take: impl FnOnce(&mut Record) -> Result<Built, E>,
+    ) -> Result<String, E> {
         let name = slot.name.clone();
-        let version = String::from(built.generation.version());
-        let (previous, pending) = {
+        let (version, previous, pending) = {
             let mut record = slot.record();
+            let built = take(&mut record)?;
+            let version = String::from(built.generation.version());
+            self.consent(&name, built.generation.reach());
             let pending = record.loaded(&built);
-            (slot.current.swap(Some(built.generation)), pending)
+            slot.tenure.access.narrow(None);
+            (version, slot.current.swap(Some(built.generation)), pending)
         };
         slot.tenure.loaded.fetch_add(1, Ordering::Relaxed);
         let ms = crate::units::millis(started.elapsed());
@@ -401,7 +443,7 @@ impl Shared {
         );
         self.tell(PluginEvent::Loaded {
             name,
-            version,
+            version: version.clone(),
             previous: before.map(String::from),
             ms,
         });
@@ -409,6 +451,7 @@ impl Shared {
         // `Freed` comes after `Loaded`.
         drop(previous);
         drop(pending);
+        Ok(version)
     }
 
     /// Removes the slot of a plugin that is gone and has no call left.

@@ -71,6 +71,8 @@ pub enum PluginState {
     Active,
     /// The first version is being checked and compiled.
     Loading,
+    /// No version serves; one could, and waits for the operator's word.
+    Waiting,
     /// No version serves; the last one was refused.
     Refused,
     /// The file is gone; calls that began before still run.

@@ -111,10 +111,10 @@ impl Turn<'_> {
         }
         call.close_replies();
         let mut outcome = call.finish().await;
-        // The handler may have returned well before; but what it said last was
-        // not passed on, so this is no answer.
+        // The handler may have returned well before; but what it said last, or
+        // what it forwarded, was not passed on, so this is no answer.
         if let Some(error) = cut
-            && outcome.result.is_ok()
+            && matches!(outcome.result, Ok(()) | Err(CallError::ClientGone))
         {
             outcome.result = Err(error);
         }

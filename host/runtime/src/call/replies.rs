@@ -7,6 +7,7 @@
 //! guest ends in an error.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settings::Limits;
 use crate::spec::{CallError, EndpointKind, HandlerError, Outcome, Reply};
+use crate::stats::Tenure;
 
 /// A running source of text, which stops when it is dropped. Its first error is
 /// its last word.
@@ -24,6 +26,13 @@ pub type Source = Pin<Box<dyn Stream<Item = Result<String, HandlerError>> + Send
 pub(crate) enum Item {
     Reply(Reply),
     Source(Source),
+}
+
+/// How a guest ended.
+pub(super) struct GuestEnd {
+    pub(super) outcome: Outcome,
+    /// A source of its may still run, and decides how the call ends.
+    pub(super) handed_over: bool,
 }
 
 /// When a call is over, whatever it does.
@@ -43,8 +52,11 @@ pub(super) struct Replies {
     source: Option<Source>,
     bounds: Bounds,
     /// How the guest ended, once that is known.
-    guest: Option<Outcome>,
-    guest_ends: oneshot::Receiver<Outcome>,
+    guest: Option<GuestEnd>,
+    guest_ends: oneshot::Receiver<GuestEnd>,
+    /// Where a call is counted that a source has ended.
+    tenure: Arc<Tenure>,
+    counted: bool,
     /// What ended a source before its time, and the call with it.
     failure: Option<CallError>,
     /// What was handed on so far, and how much of it came from sources.
@@ -71,15 +83,16 @@ impl Counts {
 enum Awaited {
     Cancelled,
     Deadline,
-    Guest(Option<Outcome>),
+    Guest(Option<GuestEnd>),
     Piece(Option<Result<String, HandlerError>>),
 }
 
 impl Replies {
     pub(super) fn new(
         items: mpsc::Receiver<Item>,
-        guest_ends: oneshot::Receiver<Outcome>,
+        guest_ends: oneshot::Receiver<GuestEnd>,
         bounds: Bounds,
+        tenure: Arc<Tenure>,
     ) -> Replies {
         Replies {
             items,
@@ -87,6 +100,8 @@ impl Replies {
             bounds,
             guest: None,
             guest_ends,
+            tenure,
+            counted: false,
             failure: None,
             passed: Counts::default(),
             forwarded: Counts::default(),
@@ -111,7 +126,7 @@ impl Replies {
                 Item::Source(source) => {
                     self.had_source = true;
                     // A guest that has failed already cancels what it started.
-                    if !matches!(&self.guest, Some(outcome) if outcome.result.is_err()) {
+                    if !matches!(&self.guest, Some(end) if end.outcome.result.is_err()) {
                         self.source = Some(source);
                     }
                 }
@@ -131,6 +146,12 @@ impl Replies {
 
     /// The next piece of the source, `None` when it is over for whatever reason.
     async fn next_of_source(&mut self) -> Option<Reply> {
+        // A source that always has a piece would never let the clock speak.
+        if Instant::now() >= self.bounds.until {
+            let deadline = self.bounds.deadline;
+            self.fail(CallError::DeadlineExceeded { deadline });
+            return None;
+        }
         let source = self.source.as_mut()?;
         let Bounds {
             until, cancel, stop, ..
@@ -157,12 +178,12 @@ impl Replies {
                 let deadline = self.bounds.deadline;
                 self.fail(CallError::DeadlineExceeded { deadline });
             }
-            Awaited::Guest(outcome) => {
-                let outcome = outcome.unwrap_or_else(stopping);
-                if outcome.result.is_err() {
+            Awaited::Guest(end) => {
+                let end = end.unwrap_or_else(stopping);
+                if end.outcome.result.is_err() {
                     self.source = None;
                 }
-                self.guest = Some(outcome);
+                self.guest = Some(end);
             }
         }
         None
@@ -203,14 +224,17 @@ impl Replies {
 
     /// How the call ended. What was not asked for until then is thrown away.
     pub(super) async fn finish(mut self) -> Outcome {
-        let unread = self.source.take().is_some();
-        while self.items.recv().await.is_some() {}
-        let mut outcome = match self.guest.take() {
-            Some(outcome) => outcome,
-            None => self.guest_ends.await.unwrap_or_else(|_| stopping()),
+        let mut unread = self.source.take().is_some();
+        while let Some(item) = self.items.recv().await {
+            unread |= matches!(item, Item::Source(_));
+        }
+        let end = match self.guest.take() {
+            Some(end) => end,
+            None => (&mut self.guest_ends).await.unwrap_or_else(|_| stopping()),
         };
+        let mut outcome = end.outcome;
         let silent = self.had_source && !self.answered && self.bounds.kind == EndpointKind::Message;
-        if let Some(error) = self.failure {
+        if let Some(error) = self.failure.take() {
             outcome.result = Err(error);
         } else if silent && !unread && outcome.result.is_ok() {
             outcome.result = Err(CallError::EmptyReply);
@@ -218,16 +242,36 @@ impl Replies {
         let usage = &mut outcome.usage;
         usage.chunks = usage.chunks.saturating_add(self.forwarded.chunks);
         usage.reply_bytes = usage.reply_bytes.saturating_add(self.forwarded.bytes);
+        if end.handed_over {
+            let left = self.bounds.until.saturating_duration_since(Instant::now());
+            usage.ms = crate::units::millis(self.bounds.deadline.saturating_sub(left)).max(usage.ms);
+            self.tenure.count_call(&outcome.result);
+        }
+        self.counted = true;
         outcome
     }
 }
 
-fn stopping() -> Outcome {
-    Outcome {
-        result: Err(CallError::Internal {
-            message: String::from("the host is stopping"),
-        }),
-        usage: crate::spec::Usage::default(),
+/// A call that nobody finishes is cancelled; one that its guest has ended was
+/// counted there, unless a source was to end it.
+impl Drop for Replies {
+    fn drop(&mut self) {
+        let ended = self.guest.take().or_else(|| self.guest_ends.try_recv().ok());
+        if !self.counted && ended.is_some_and(|end| end.handed_over) {
+            self.tenure.count_call(&Err(CallError::Cancelled));
+        }
+    }
+}
+
+fn stopping() -> GuestEnd {
+    GuestEnd {
+        outcome: Outcome {
+            result: Err(CallError::Internal {
+                message: String::from("the host is stopping"),
+            }),
+            usage: crate::spec::Usage::default(),
+        },
+        handed_over: false,
     }
 }
 

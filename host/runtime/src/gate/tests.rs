@@ -107,3 +107,11 @@ fn a_guests_name_cannot_fill_the_log_or_forge_a_line() {
     let line = gate.enter(&OPEN, Some(&scope), 1).err().unwrap().to_string();
     assert!(line.len() < 600 && !line.contains('\n'), "{line}");
 }
+
+#[test]
+fn however_a_guest_is_denied_the_operator_is_told_a_bounded_number_of_times() {
+    let access = Access::default();
+    let told = (0..1000).filter(|n| access.denied("vault", &format!("line {}", n % 100)));
+    assert_eq!(told.count(), 16);
+    assert_eq!(access.read()["vault"].denied, 1000);
+}

@@ -62,6 +62,7 @@ pub(crate) struct ReplySide {
     bytes: u64,
     /// Whether anything but status was sent.
     answered: bool,
+    handed_over: bool,
     fault: Option<ReplyFault>,
     refusals: u32,
 }
@@ -75,6 +76,7 @@ impl ReplySide {
             chunks: 0,
             bytes: 0,
             answered: false,
+            handed_over: false,
             fault: None,
             refusals: 0,
         }
@@ -94,6 +96,11 @@ impl ReplySide {
 
     pub(crate) fn answered(&self) -> bool {
         self.answered
+    }
+
+    /// Whether it has forwarded a source.
+    pub(crate) fn handed_over(&self) -> bool {
+        self.handed_over
     }
 
     pub(crate) fn fault(&self) -> Option<ReplyFault> {
@@ -138,6 +145,7 @@ impl ReplySide {
         match sent {
             Ok(()) => {
                 self.answered = true;
+                self.handed_over = true;
                 Ok(Ok(()))
             }
             Err(SendError::Answer(error)) => Ok(Err(error)),

@@ -125,10 +125,12 @@ impl Record {
         self.pending.take().map(|(built, _)| built)
     }
 
-    /// Notes a refusal. `false` if the same one was noted last.
-    pub(super) fn refused(&mut self, error: &LoadError, version: Option<&str>) -> bool {
+    /// Notes a refusal. `false` if the same one was noted last. What waited is
+    /// not in the folder any more and goes to the caller.
+    pub(super) fn refused(&mut self, error: &LoadError, version: Option<&str>) -> (bool, Option<Built>) {
         self.loading = false;
         self.removed = false;
+        let waited = self.pending.take().map(|(built, _)| built);
         let failure = LoadFailure {
             at: SystemTime::now(),
             code: error.code(),
@@ -139,7 +141,7 @@ impl Record {
             (last.code, &last.message, &last.version) == (failure.code, &failure.message, &failure.version)
         });
         if known {
-            return false;
+            return (false, waited);
         }
         if let Some(version) = version {
             self.push(Version {
@@ -151,7 +153,7 @@ impl Record {
             });
         }
         self.last_error = Some(failure);
-        true
+        (true, waited)
     }
 
     pub(super) fn removed(&mut self) -> Option<Built> {
@@ -267,6 +269,8 @@ impl Record {
     fn state(&self) -> PluginState {
         if self.active.is_some() {
             PluginState::Active
+        } else if self.pending.is_some() {
+            PluginState::Waiting
         } else if self.loading {
             PluginState::Loading
         } else if self.removed {

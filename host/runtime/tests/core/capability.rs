@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use segue_runtime::{
     CallError, CallState, Capabilities, Capability, HandlerError, HostFunction, Interface, PluginEvent,
-    PromoteError, Reply, Services, Settings,
+    PluginState, PromoteError, Reply, Services, Settings,
 };
 use tokio::sync::{Mutex, mpsc};
 use wasmtime::StoreContextMut;
@@ -145,9 +145,8 @@ async fn only_what_is_granted_is_reached() {
         "{line}"
     );
 
-    host.delete("p.wasm").await;
     host.put("p.toml", "[grants]\nvault = [\"gold\"]\n").await;
-    host.put("p.wasm", asks()).await;
+    host.runtime.promote("p", None).unwrap();
     assert_eq!(host.ask("p", "gold").await, "yes");
     assert_eq!(host.ask("p", "silver").await, "no");
     let (_, outcome) = host.call("p", message("gold")).await;
@@ -232,6 +231,46 @@ async fn a_version_that_waits_is_forgotten_when_its_file_changes_back() {
     host.put("p.wasm", guest::says("old")).await;
     assert_eq!(host.runtime.plugin("p").unwrap().pending, None);
     assert_eq!(host.runtime.promote("p", None), Err(PromoteError::NothingWaits));
+}
+
+#[tokio::test]
+async fn taking_a_file_away_and_putting_a_wider_one_there_is_no_way_around() {
+    let host = start(&[("p", guest::says("old"))]).await;
+    host.delete("p.wasm").await;
+    host.put("p.toml", "[grants]\nvault = [\"gold\"]\n").await;
+    host.put("p.wasm", asks()).await;
+    let status = host.runtime.plugin("p").unwrap();
+    assert!(host.runtime.generation("p").is_none());
+    assert_eq!(status.state, PluginState::Waiting);
+    assert_eq!(status.pending.unwrap().widens, ["vault: gold"]);
+    host.runtime.promote("p", None).unwrap();
+    assert_eq!(host.ask("p", "gold").await, "yes");
+}
+
+#[tokio::test]
+async fn what_the_operator_takes_out_is_gone_although_the_version_that_says_so_waits() {
+    let host = start(&[]).await;
+    host.put("p.toml", "[grants]\nvault = [\"gold\"]\n").await;
+    host.put("p.wasm", asks()).await;
+    assert_eq!(host.ask("p", "gold").await, "yes");
+    host.put("p.toml", "[grants]\nvault = [\"silver\"]\n").await;
+    assert!(host.runtime.plugin("p").unwrap().pending.is_some());
+    assert_eq!(host.ask("p", "gold").await, "no");
+    assert_eq!(host.ask("p", "silver").await, "no");
+    host.runtime.promote("p", None).unwrap();
+    assert_eq!(host.ask("p", "gold").await, "no");
+    assert_eq!(host.ask("p", "silver").await, "yes");
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_in_the_folder_any_more_cannot_be_promoted() {
+    let host = start(&[("p", guest::says("old"))]).await;
+    host.put("p.toml", "[grants]\nvault = [\"gold\"]\n").await;
+    host.put("p.wasm", asks()).await;
+    assert!(host.runtime.plugin("p").unwrap().pending.is_some());
+    host.put("p.wasm", "hello").await;
+    assert_eq!(host.runtime.promote("p", None), Err(PromoteError::NothingWaits));
+    assert_eq!(host.ask("p", "").await, "old");
 }
 
 #[tokio::test]

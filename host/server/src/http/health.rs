@@ -166,7 +166,8 @@ fn standing(app: &App, name: &str) -> Standing {
     }
     match app.runtime.plugin(name).map(|status| status.state) {
         Some(PluginState::Active) => Standing::Loaded,
-        Some(PluginState::Refused) => Standing::Refused,
+        // It has had its turn and answers nobody: for a balancer, the same.
+        Some(PluginState::Refused | PluginState::Waiting) => Standing::Refused,
         Some(PluginState::Loading) => Standing::Loading,
         Some(PluginState::Removed) | None => Standing::Missing,
     }
