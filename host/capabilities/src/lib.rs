@@ -26,6 +26,7 @@ pub mod keyvalue;
 pub mod llm;
 pub mod search;
 pub mod session;
+mod share;
 pub mod sql;
 
 use std::collections::BTreeMap;

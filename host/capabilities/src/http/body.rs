@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::caller::Ticket;
 use super::failure::Failure;
 
 /// What a plugin sends.
@@ -152,29 +152,6 @@ impl Drop for Outgoing {
     fn drop(&mut self) {
         // A body whose length is known is not asked for its end.
         self.progress.end();
-    }
-}
-
-/// One of the requests that may be open at once; dropping it makes room.
-#[derive(Debug)]
-pub(super) struct Ticket(Arc<AtomicUsize>);
-
-impl Ticket {
-    /// One more than `open`, if that stays within `limit`.
-    pub(super) fn take(open: &Arc<AtomicUsize>, limit: usize) -> Result<Ticket, Failure> {
-        let taken = open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-            (open < limit).then_some(open + 1)
-        });
-        match taken {
-            Ok(_) => Ok(Ticket(Arc::clone(open))),
-            Err(_) => Err(Failure::Busy(limit)),
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

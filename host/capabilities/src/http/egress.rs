@@ -7,7 +7,7 @@
 //! while and used again, for the same origin only.
 //!
 //! In this order a request fails: its method, the length it announces, room
-//! among those that are open, the name, the address, the connection, TLS, the
+//! among those that its call, its plugin and all have open, the name, the address, the connection, TLS, the
 //! request's body, the answer's head, the length it announces, its body.
 //!
 //! Everything that touches a socket runs on the host's own threads.
@@ -15,7 +15,6 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
@@ -26,14 +25,15 @@ use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::body::{Outgoing, Progress, Received, RequestBody, Ticket};
+use super::body::{Outgoing, Progress, Received, RequestBody};
+use super::caller::{Caller, Ticket};
 use super::connect::{Connector, Resolver, Tls, system_resolver, system_tls};
 use super::failure::Failure;
 use super::origin::Origin;
 use super::settings;
+use crate::share::Places;
 
 /// How long a connection that nobody uses is kept.
 const KEPT_FOR: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ pub struct Egress {
     settings: settings::Egress,
     client: Client<Connector, Outgoing>,
     parts: Parts,
-    open: Arc<AtomicUsize>,
+    open: Arc<Places>,
     handle: Handle,
 }
 
@@ -83,7 +83,7 @@ impl Egress {
         settings: settings::Egress,
         handle: Handle,
         parts: Parts,
-        open: Arc<AtomicUsize>,
+        open: Arc<Places>,
     ) -> Egress {
         let Parts { resolver, tls } = parts.clone();
         let allowed = settings.allow_networks.clone();
@@ -117,20 +117,19 @@ impl Egress {
 
     /// How many requests are open.
     pub fn in_flight(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.open.taken()
     }
 
     /// Sends `request` to `origin`, whatever its URI says of scheme and authority,
-    /// and waits for the answer's head. It starts at once. `over` tells that
-    /// whoever writes the body is gone.
+    /// and waits for the answer's head. It starts at once.
     pub fn send(
         &self,
         origin: &Origin,
         request: Request<RequestBody>,
         asked: Timeouts,
-        over: CancellationToken,
+        caller: &Caller,
     ) -> impl Future<Output = Result<Response<Received>, Failure>> + Send + use<> {
-        let exchange = self.prepare(origin, request, asked, over);
+        let exchange = self.prepare(origin, request, asked, caller);
         let running = exchange.map(|exchange| AbortOnDropHandle::new(self.handle.spawn(exchange.run())));
         async move { running?.await.unwrap_or(Err(Failure::Stopped)) }
     }
@@ -141,7 +140,7 @@ impl Egress {
         origin: &Origin,
         request: Request<RequestBody>,
         asked: Timeouts,
-        over: CancellationToken,
+        caller: &Caller,
     ) -> Result<Exchange, Failure> {
         let settings = &self.settings;
         if request.method() == Method::CONNECT {
@@ -150,7 +149,7 @@ impl Egress {
         if announced(request.headers()).is_some_and(|length| length > settings.max_request) {
             return Err(Failure::RequestTooLarge(settings.max_request));
         }
-        let ticket = Ticket::take(&self.open, settings.max_in_flight)?;
+        let ticket = Ticket::take(&self.open, settings.max_in_flight, caller)?;
         let progress = Progress::new();
         let (mut head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -159,7 +158,7 @@ impl Egress {
         head.uri = uri.map_err(|_| unreadable())?;
         let host = HeaderValue::try_from(origin.authority()).map_err(|_| unreadable())?;
         head.headers.insert(HOST, host);
-        let body = Outgoing::new(body, settings.max_request, Arc::clone(&progress), over);
+        let body = Outgoing::new(body, settings.max_request, Arc::clone(&progress), caller.over());
         let shorter = |asked: Option<Duration>, set| asked.map_or(set, |asked: Duration| asked.min(set));
         Ok(Exchange {
             client: self.client.clone(),

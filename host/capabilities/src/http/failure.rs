@@ -17,6 +17,11 @@ pub enum Failure {
     /// `[http] max_in_flight`.
     #[error("{0} requests are open, which is `[http] max_in_flight`")]
     Busy(usize),
+    /// The plugin's share of that.
+    #[error("the plugin has {0} requests open, which is its share of `[http] max_in_flight`")]
+    PluginBusy(usize),
+    #[error("the call has {0} requests open, which is as many as one may have")]
+    CallBusy(usize),
     #[error("{name} cannot be resolved: {fault}")]
     Resolve { name: String, fault: String },
     #[error("{0} was not resolved in time")]

@@ -22,6 +22,7 @@ use wasmtime_wasi_http::{
     WasiHttpCtxView, WasiHttpHooks,
 };
 
+use super::caller::Caller;
 use super::egress::{Egress, Timeouts};
 use super::failure::Failure;
 use super::grant::Grant;
@@ -94,25 +95,26 @@ struct Hooks(Option<Asking>);
 
 /// The call that asks.
 struct Asking {
-    plugin: String,
+    caller: Caller,
     gate: Gate,
     meters: Meters,
     egress: Option<Arc<Egress>>,
     /// Fires when this goes, which is before the guest's resources do: a body
     /// that ends with its call must not seem complete.
-    over: DropGuard,
+    _over: DropGuard,
     /// Whether the log was told of a forbidden address.
     told: Arc<AtomicBool>,
 }
 
 impl Asking {
     fn new(state: &CallState) -> Asking {
+        let over = CancellationToken::new();
         Asking {
-            plugin: String::from(state.plugin_name()),
+            caller: Caller::new(state.plugin_name(), over.clone()),
             gate: state.gate().clone(),
             meters: state.meters().clone(),
             egress: state.service(),
-            over: CancellationToken::new().drop_guard(),
+            _over: over.drop_guard(),
             told: Arc::default(),
         }
     }
@@ -139,12 +141,12 @@ impl Asking {
             idle: options.between_bytes_timeout,
         });
         let request = request.map(|body| body.map_err(|_| Failure::Abandoned).boxed_unsync());
-        let answer = egress.send(&origin, request, timeouts, self.over.token().clone());
-        let (plugin, told) = (self.plugin.clone(), Arc::clone(&self.told));
+        let answer = egress.send(&origin, request, timeouts, &self.caller);
+        let (caller, told) = (self.caller.clone(), Arc::clone(&self.told));
         Ok(async move {
             let answer = pass.leave(answer.await);
             answer
-                .inspect_err(|failure| report(&plugin, &origin, failure, &told))
+                .inspect_err(|failure| report(caller.plugin(), &origin, failure, &told))
                 .map(|answer| answer.map(|body| body.map_err(Error::from).boxed_unsync()))
                 .map_err(Error::from)
         })
@@ -227,7 +229,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Uri(_) => Error::HttpRequestUriInvalid,
             Failure::Method(_) => Error::HttpRequestMethodInvalid,
-            Failure::Busy(_) => Error::ConnectionLimitReached,
+            Failure::Busy(_) | Failure::PluginBusy(_) | Failure::CallBusy(_) => Error::ConnectionLimitReached,
             Failure::Resolve { .. } => Error::DnsError {
                 rcode: Some(String::from("address not available")),
                 info_code: None,

@@ -12,6 +12,7 @@
 
 mod address;
 mod body;
+mod caller;
 mod connect;
 mod egress;
 mod failure;
@@ -22,6 +23,7 @@ pub mod settings;
 
 pub use address::{Kind, Prohibited};
 pub use body::{Received, RequestBody};
+pub use caller::Caller;
 pub use egress::{Egress, Timeouts};
 pub use failure::Failure;
 pub use grant::{BadGrant, Grant};

@@ -23,7 +23,8 @@ pub struct Egress {
     /// The longest pause within a body, either way.
     pub idle_timeout: Duration,
     /// Requests of all plugins that may be open at once, each until its
-    /// response is read or dropped; one more is refused at once.
+    /// response is read or dropped, and of one plugin half as many (at least
+    /// one); one more is refused at once.
     pub max_in_flight: usize,
     /// The longest body a plugin may send, in bytes.
     pub max_request: u64,

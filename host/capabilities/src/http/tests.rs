@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Received, RequestBody};
+use super::caller::Caller;
 use super::connect::{Resolver, Tls};
 use super::egress::{Egress, Parts, Timeouts};
 use super::failure::Failure;
@@ -101,10 +102,16 @@ fn request(uri: &str, body: RequestBody) -> (Origin, Request<RequestBody>) {
     (Origin::of(request.uri()).unwrap(), request)
 }
 
+/// A call that goes on.
+fn caller() -> Caller {
+    Caller::new("plugin", CancellationToken::new())
+}
+
 async fn send(egress: &Egress, uri: &str, body: RequestBody) -> Result<Response<Received>, Failure> {
     let (origin, request) = request(uri, body);
-    let over = CancellationToken::new();
-    egress.send(&origin, request, Timeouts::default(), over).await
+    egress
+        .send(&origin, request, Timeouts::default(), &caller())
+        .await
 }
 
 async fn get(egress: &Egress, uri: &str) -> Result<Response<Received>, Failure> {

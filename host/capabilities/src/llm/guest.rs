@@ -5,10 +5,11 @@
 //! further. A prompt can be put together without a grant, since that asks
 //! nobody. Dropping the call drops its tokens, and with them what they wait for.
 
+use futures_util::StreamExt as _;
 use segue_runtime::{CallState, Capability, HandlerError, HostFunction, Interface, Pass};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use super::{Completion, Fault, Kind, Models, Piece, Prompt};
+use super::{Asker, Completion, Fault, Kind, Models, Piece, Prompt};
 use bindings::segue::llm::llm;
 use bindings::segue::plugin::types::Error;
 
@@ -251,9 +252,15 @@ fn start(
     let Some(models) = state.service::<Models>() else {
         return Ok(Err(no_models()));
     };
-    let (meters, trace) = (state.meters().clone(), state.context().traceparent.clone());
+    let (meters, traceparent) = (state.meters().clone(), state.context().traceparent.clone());
+    let plugin = state.plugin_name().to_owned();
+    let asker = Asker {
+        plugin: &plugin,
+        traceparent: &traceparent,
+        meters: &meters,
+    };
     let prompt = &state.table().get(prompt)?.prompt;
-    Ok(models.complete(model, prompt, &trace, &meters))
+    Ok(models.complete(model, prompt, asker))
 }
 
 impl llm::HostTokens for CallState {
@@ -277,8 +284,15 @@ impl llm::HostTokens for CallState {
     async fn forward(&mut self, this: Resource<Tokens>) -> wasmtime::Result<Result<(), Error>> {
         let Tokens { model, completion } = take(self, this)?;
         let pass = enter!(self, &FORWARD, &model, 0);
+        // Nobody asks for the rest any more but the host, so it is asked here
+        // whether the model is still granted.
+        let gate = self.gate().clone();
+        let source = completion.into_source().map(move |piece| {
+            gate.still(&FORWARD, &model)?;
+            piece
+        });
         // The function of the runtime, not this one.
-        let forwarded = CallState::forward(self, completion.into_source()).await?;
+        let forwarded = CallState::forward(self, Box::pin(source)).await?;
         Ok(pass.leave(forwarded.map_err(Error::from)))
     }
 

@@ -21,6 +21,6 @@ pub mod settings;
 pub use completion::Completion;
 pub use fault::{Fault, Kind};
 pub use guest::Llm;
-pub use models::{ModelState, Models};
+pub use models::{Asker, ModelState, Models};
 pub use openai::Usage;
 pub use prompt::{PIECES_MAX, PROMPT_MAX_BYTES, Piece, Prompt};

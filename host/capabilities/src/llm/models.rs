@@ -29,12 +29,23 @@ enum Provider {
     OpenAi(Arc<Client>),
 }
 
+/// The call that asks.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// No plugin may have more than half of what a model does at once.
+    pub plugin: &'a str,
+    /// The trace that the model's server is told of.
+    pub traceparent: &'a str,
+    /// Where the completion counts what it uses.
+    pub meters: &'a Meters,
+}
+
 /// How a model does, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelState {
     pub name: String,
-    /// Whether it can be asked. That its server answers is only known once it
-    /// was: see `detail`.
+    /// Not when its server could not be reached, or was silent, the last time
+    /// that it was asked. It is asked all the same.
     pub ready: bool,
     pub detail: String,
 }
@@ -92,23 +103,16 @@ impl Models {
         Ok(matches!(self.provider(model)?, Provider::OpenAi(_)))
     }
 
-    /// Starts a completion, which counts what it uses in `meters` and tells the
-    /// server the trace it belongs to.
-    pub fn complete(
-        &self,
-        model: &str,
-        prompt: &Prompt,
-        traceparent: &str,
-        meters: &Meters,
-    ) -> Result<Completion, Fault> {
+    /// Starts a completion.
+    pub fn complete(&self, model: &str, prompt: &Prompt, asker: Asker<'_>) -> Result<Completion, Fault> {
         prompt.check()?;
         match self.provider(model)? {
             Provider::OpenAi(client) => {
-                let answering = client.ask(prompt, traceparent, meters)?;
+                let answering = client.ask(prompt, asker)?;
                 Ok(Completion::openai(answering))
             }
             Provider::Offline => {
-                meters.add("llm.requests", 1);
+                asker.meters.add("llm.requests", 1);
                 Ok(Completion::offline(offline::answer(prompt)))
             }
         }

@@ -40,8 +40,9 @@ pub struct OpenAi {
     pub first_token_timeout: Duration,
     /// The longest silence after that, while somebody waits.
     pub idle_timeout: Duration,
-    /// Completions that may be under way at once, over all plugins; one more is
-    /// `overloaded`.
+    /// Completions that may be under way at once, over all plugins, and half as
+    /// many of one plugin (at least one); those that were handed over count. One
+    /// more is `overloaded`.
     pub max_in_flight: usize,
     /// The longest answer, in bytes; a longer one fails.
     pub max_answer: u64,

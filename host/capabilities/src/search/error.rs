@@ -20,6 +20,12 @@ pub enum Error {
     #[error("too many searches of the index `{0}` are waiting: try again in a moment")]
     Overloaded(String),
 
+    #[error("this plugin has its share of the index `{index}`, {most} searches: try again in a moment")]
+    Share { index: String, most: usize },
+
+    #[error("this call holds {0} searches, which is as many as one may: drop one first")]
+    Held(usize),
+
     #[error("the text to search for has {bytes} bytes, more than the {limit} allowed: ask with fewer words")]
     TextTooLong { bytes: usize, limit: usize },
 
@@ -45,7 +51,7 @@ impl Error {
             Error::UnknownIndex(_) | Error::Reading(_) | Error::FolderGone { .. } | Error::Internal(_) => {
                 "store_unavailable"
             }
-            Error::Overloaded(_) => "overloaded",
+            Error::Overloaded(_) | Error::Share { .. } | Error::Held(_) => "overloaded",
             Error::TextTooLong { .. } | Error::NoDocument { .. } | Error::NotServed(_) => "invalid_argument",
             Error::Cancelled => "cancelled",
         }
@@ -55,7 +61,7 @@ impl Error {
     fn retry_after_ms(&self) -> Option<u64> {
         match self {
             Error::Reading(_) | Error::FolderGone { .. } => Some(1_000),
-            Error::Overloaded(_) => Some(100),
+            Error::Overloaded(_) | Error::Share { .. } | Error::Held(_) => Some(100),
             _ => None,
         }
     }

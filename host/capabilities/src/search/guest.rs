@@ -3,7 +3,10 @@
 //! Every function passes the gate under the index's name: hits of an index that
 //! is no longer granted are not given out.
 
+use std::sync::Arc;
+
 use segue_runtime::{CallState, Capability, HandlerError, HostFunction, Interface};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
 use super::{Hit, Hits, Indexes};
@@ -27,7 +30,7 @@ mod bindings {
         },
         with: {
             "segue:plugin/types": segue_runtime::wit::types,
-            "segue:search/search.hits": super::super::library::Hits,
+            "segue:search/search.hits": super::Open,
         },
     });
 }
@@ -40,6 +43,41 @@ static FUNCTIONS: [&HostFunction; 4] = [&INDEXES, &QUERY, &READ, &LINK];
 
 /// What a call counts.
 const QUERIES: &str = "search.queries";
+
+/// Searches that one call may hold. Each keeps what it found in the host's
+/// memory, read or not, until it is dropped.
+pub(super) const HELD_MAX: usize = 16;
+
+/// A search that a guest holds.
+#[derive(Debug)]
+pub struct Open {
+    pub(super) hits: Hits,
+    _held: OwnedSemaphorePermit,
+}
+
+/// What a call holds.
+pub(super) struct Local {
+    held: Arc<Semaphore>,
+}
+
+impl Default for Local {
+    fn default() -> Local {
+        let held = Arc::new(Semaphore::new(HELD_MAX));
+        Local { held }
+    }
+}
+
+impl Local {
+    /// Holds what `search` starts, if the call may hold one more.
+    pub(super) fn hold(
+        &self,
+        search: impl FnOnce() -> Result<Hits, super::Error>,
+    ) -> Result<Open, super::Error> {
+        let held = Arc::clone(&self.held).try_acquire_owned();
+        let held = held.map_err(|_| super::Error::Held(HELD_MAX))?;
+        search().map(|hits| Open { hits, _held: held })
+    }
+}
 
 /// The capability.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,13 +135,14 @@ impl search::Host for CallState {
         index: String,
         text: String,
         limit: u32,
-    ) -> wasmtime::Result<Result<Resource<Hits>, Error>> {
+    ) -> wasmtime::Result<Result<Resource<Open>, Error>> {
         let pass = enter!(self, &QUERY, &index, index.len() + text.len());
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let search = match self.service::<Indexes>() {
-            Some(indexes) => indexes.query(&index, &text, limit),
+        let (indexes, plugin) = (self.service::<Indexes>(), self.plugin_name().to_owned());
+        let search = self.local::<Local>().hold(|| match indexes {
+            Some(indexes) => indexes.query(&plugin, &index, &text, limit),
             None => Err(super::Error::UnknownIndex(index)),
-        };
+        });
         match pass.leave(search) {
             Ok(search) => {
                 self.meters().add(QUERIES, 1);
@@ -129,17 +168,17 @@ impl search::Host for CallState {
 }
 
 impl search::HostHits for CallState {
-    async fn read(&mut self, hits: Resource<Hits>) -> wasmtime::Result<Result<Vec<search::Hit>, Error>> {
-        let index = self.table().get(&hits)?.index().to_owned();
+    async fn read(&mut self, hits: Resource<Open>) -> wasmtime::Result<Result<Vec<search::Hit>, Error>> {
+        let index = self.table().get(&hits)?.hits.index().to_owned();
         let pass = enter!(self, &READ, &index, 0);
-        let found = self.table().get_mut(&hits)?.read().await;
+        let found = self.table().get_mut(&hits)?.hits.read().await;
         Ok(match pass.leave(found) {
             Ok(found) => Ok(found.into_iter().map(search::Hit::from).collect()),
             Err(error) => Err(HandlerError::from(error).into()),
         })
     }
 
-    fn drop(&mut self, hits: Resource<Hits>) -> wasmtime::Result<()> {
+    fn drop(&mut self, hits: Resource<Open>) -> wasmtime::Result<()> {
         self.table().delete(hits)?;
         Ok(())
     }

@@ -89,11 +89,11 @@ impl Indexes {
         self.libraries.iter().map(state).collect()
     }
 
-    /// Starts a search of the index `name` for passages that have words of
-    /// `text`: at most `limit`, and at most 50. It runs whether or not it is
-    /// waited for, until it is dropped.
-    pub fn query(&self, name: &str, text: &str, limit: usize) -> Result<Hits, Error> {
-        self.library(name)?.query(text, limit)
+    /// Starts a search of the index `name`, for `plugin`, for passages that have
+    /// words of `text`: at most `limit`, and at most 50. It runs whether or not it
+    /// is waited for, until it is dropped.
+    pub fn query(&self, plugin: &str, name: &str, text: &str, limit: usize) -> Result<Hits, Error> {
+        self.library(name)?.query(plugin, text, limit)
     }
 
     /// The text of the document `path` of an index that is served. Never a file

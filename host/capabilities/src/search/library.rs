@@ -2,7 +2,6 @@
 //! Dropping it ends its task.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -17,6 +16,7 @@ use super::inside;
 use super::settings::Index;
 use super::shared::Shared;
 use super::store::Store;
+use crate::share::{Full, Places};
 
 /// Searches of one index that run at a time: each takes a processor.
 const AT_A_TIME: usize = 4;
@@ -40,7 +40,7 @@ pub(super) struct Library {
     runtime: Handle,
     turns: Arc<Semaphore>,
     /// Searches that run or wait.
-    open: Arc<AtomicUsize>,
+    open: Arc<Places>,
     _stop: Arc<DropGuard>,
 }
 
@@ -85,8 +85,9 @@ impl Library {
         })
     }
 
-    /// Starts a search. Refused at once when too many wait.
-    pub(super) fn query(&self, text: &str, limit: usize) -> Result<Hits, Error> {
+    /// Starts a search. Refused at once when too many wait, or too many of the
+    /// plugin's.
+    pub(super) fn query(&self, plugin: &str, text: &str, limit: usize) -> Result<Hits, Error> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::TextTooLong {
                 bytes: text.len(),
@@ -94,8 +95,14 @@ impl Library {
             });
         }
         self.shared.available()?;
-        let place = Place::take(&self.open, self.settings.queue.saturating_add(AT_A_TIME))
-            .ok_or_else(|| Error::Overloaded(self.shared.name.clone()))?;
+        let most = self.settings.queue.saturating_add(AT_A_TIME);
+        let place = self.open.take(plugin, most).map_err(|full| {
+            let index = self.shared.name.clone();
+            match full {
+                Full::All(_) => Error::Overloaded(index),
+                Full::Share(most) => Error::Share { index, most },
+            }
+        })?;
         let cancel = CancellationToken::new();
         let given_up = cancel.clone();
         let (shared, turns, runtime) = (
@@ -150,28 +157,6 @@ impl Library {
             title: text.title().unwrap_or_else(|| known.path.to_string()),
             text: text.text,
         })
-    }
-}
-
-/// A place among the searches that run or wait.
-struct Place {
-    open: Arc<AtomicUsize>,
-}
-
-impl Place {
-    fn take(open: &Arc<AtomicUsize>, max: usize) -> Option<Place> {
-        let taken = open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
-            (open < max).then_some(open + 1)
-        });
-        taken.ok().map(|_| Place {
-            open: Arc::clone(open),
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

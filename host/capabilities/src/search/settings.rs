@@ -23,7 +23,8 @@ pub struct Index {
     pub max_files: usize,
     /// Whether people may read the documents at `/v1/documents/NAME/...`.
     pub serve: bool,
-    /// Searches that may wait for their turn; one more is `overloaded`.
+    /// Searches that may wait for their turn; one more is `overloaded`. Of those
+    /// that run and wait, one plugin may have half.
     pub queue: usize,
 }
 

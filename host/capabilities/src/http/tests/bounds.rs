@@ -1,5 +1,6 @@
 //! Every bound of `[http]`, and what happens past it.
 
+use super::super::caller::CALL_MAX;
 use super::server::{Seen, Server};
 use super::*;
 
@@ -20,8 +21,9 @@ async fn a_request_announced_too_long_is_not_sent() {
     request
         .headers_mut()
         .insert("content-length", "5".parse().unwrap());
-    let over = CancellationToken::new();
-    let refused = egress.send(&origin, request, Timeouts::default(), over).await;
+    let refused = egress
+        .send(&origin, request, Timeouts::default(), &caller())
+        .await;
     assert_eq!(refused.err(), Some(Failure::RequestTooLarge(4)));
     assert_eq!(server.unread(), []);
     assert_eq!(egress.in_flight(), 0);
@@ -108,9 +110,8 @@ async fn the_length_told_by_head_is_no_body() {
     .await;
     let (origin, mut request) = request(&server.uri("api.test"), empty());
     *request.method_mut() = Method::HEAD;
-    let over = CancellationToken::new();
     let answer = egress(bounded(4, 4))
-        .send(&origin, request, Timeouts::default(), over)
+        .send(&origin, request, Timeouts::default(), &caller())
         .await
         .unwrap();
     assert_eq!(answer.headers()["content-length"], "1000000");
@@ -151,6 +152,61 @@ async fn one_request_too_many_is_refused_at_once() {
     drop(second);
     text(get(&egress, &uri).await.unwrap()).await.unwrap();
     assert_eq!(egress.in_flight(), 0);
+}
+
+async fn get_as(caller: &Caller, egress: &Egress, uri: &str) -> Result<Response<Received>, Failure> {
+    let (origin, request) = request(uri, empty());
+    egress.send(&origin, request, Timeouts::default(), caller).await
+}
+
+/// Told in the code of `wasi:http` for it.
+fn is_told_as_full(failure: Failure) -> bool {
+    matches!(
+        wasmtime_wasi_http::Error::from(failure),
+        wasmtime_wasi_http::Error::ConnectionLimitReached
+    )
+}
+
+#[tokio::test]
+async fn one_plugin_leaves_half_of_the_room_to_the_others() {
+    let server = Server::answering("hello").await;
+    let uri = server.uri("api.test");
+    let egress = egress(settings::Egress {
+        max_in_flight: 4,
+        ..local()
+    });
+    let calls = || Caller::new("greedy", CancellationToken::new());
+    let first = get_as(&calls(), &egress, &uri).await.unwrap();
+    let second = get_as(&calls(), &egress, &uri).await.unwrap();
+    let refused = get_as(&calls(), &egress, &uri).await.unwrap_err();
+    assert_eq!(refused, Failure::PluginBusy(2));
+    assert!(is_told_as_full(refused));
+    let modest = Caller::new("modest", CancellationToken::new());
+    text(get_as(&modest, &egress, &uri).await.unwrap()).await.unwrap();
+    drop(first);
+    text(get_as(&calls(), &egress, &uri).await.unwrap())
+        .await
+        .unwrap();
+    drop(second);
+    assert_eq!(egress.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn one_call_leaves_room_to_the_others_of_its_plugin() {
+    let server = Server::answering("hello").await;
+    let uri = server.uri("api.test");
+    let egress = egress(local());
+    let (greedy, modest) = (caller(), caller());
+    let mut open = Vec::new();
+    for _ in 0..CALL_MAX {
+        open.push(get_as(&greedy, &egress, &uri).await.unwrap());
+    }
+    let refused = get_as(&greedy, &egress, &uri).await.unwrap_err();
+    assert_eq!(refused, Failure::CallBusy(CALL_MAX));
+    assert!(is_told_as_full(refused));
+    text(get_as(&modest, &egress, &uri).await.unwrap()).await.unwrap();
+    open.pop();
+    text(get_as(&greedy, &egress, &uri).await.unwrap()).await.unwrap();
 }
 
 /// What is open under the old settings counts under the new ones, and what did

@@ -11,7 +11,8 @@ fn started(
     over: &CancellationToken,
 ) -> tokio::task::JoinHandle<Result<Response<Received>, Failure>> {
     let (origin, request) = request(uri, body);
-    tokio::spawn(egress.send(&origin, request, Timeouts::default(), over.clone()))
+    let caller = Caller::new("plugin", over.clone());
+    tokio::spawn(egress.send(&origin, request, Timeouts::default(), &caller))
 }
 
 #[tokio::test]

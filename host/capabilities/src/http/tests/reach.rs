@@ -17,9 +17,8 @@ async fn a_request_goes_to_the_origin_that_was_asked_for() {
         .headers_mut()
         .insert("host", "elsewhere.example".parse().unwrap());
     request.headers_mut().insert("x-own", "1".parse().unwrap());
-    let over = CancellationToken::new();
     let answer = egress
-        .send(&origin, request, Timeouts::default(), over)
+        .send(&origin, request, Timeouts::default(), &caller())
         .await
         .unwrap();
     assert_eq!(answer.status(), 200);
@@ -242,9 +241,8 @@ async fn a_tunnel_cannot_be_asked_for() {
     let mut server = Server::answering("never").await;
     let (origin, mut request) = request(&server.uri("api.test"), empty());
     *request.method_mut() = Method::CONNECT;
-    let over = CancellationToken::new();
     let refused = egress(local())
-        .send(&origin, request, Timeouts::default(), over)
+        .send(&origin, request, Timeouts::default(), &caller())
         .await;
     assert_eq!(refused.err(), Some(Failure::Method(String::from("CONNECT"))));
     assert_eq!(server.unread(), []);

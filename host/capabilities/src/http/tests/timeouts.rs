@@ -41,7 +41,7 @@ async fn a_guest_may_ask_for_less_but_not_for_more() {
             connect: Some(Duration::from_secs(asked)),
             ..Timeouts::default()
         };
-        let sending = egress.send(&origin, request, asked, CancellationToken::new());
+        let sending = egress.send(&origin, request, asked, &caller());
         let (got, elapsed) = timed(sending).await;
         tokio::time::resume();
         got.unwrap_err();

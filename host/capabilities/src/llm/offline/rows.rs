@@ -1,8 +1,9 @@
 //! Material that is a table, and what its rows say.
 //!
 //! A table is JSON (`{"columns":[..],"rows":[[..]]}` or a list of objects), or
-//! lines of cells with a line of names above: divided by tabs, by `|` as in
-//! Markdown, or by commas.
+//! lines of cells with a line of names above: divided by tabs, by commas, or by
+//! `|` as in Markdown, where a rule stands below the names. Without it, lines with
+//! bars are as likely the middle of a table, whose first row names nothing.
 
 use serde_json::{Map, Value};
 
@@ -30,8 +31,10 @@ impl Table {
         Table::of_lines(&lines, |line| {
             line.contains('\t').then(|| line.split('\t').collect())
         })
-        .or_else(|| Table::of_lines(&lines, bars))
-        .or_else(|| Table::of_lines(&lines, commas))
+        .or_else(|| match Table::of_lines(&lines, bars) {
+            Some(table) => is_ruled(&lines).then_some(table),
+            None => Table::of_lines(&lines, commas),
+        })
     }
 
     fn of_json(value: &Value) -> Option<Table> {
@@ -72,9 +75,7 @@ impl Table {
                 .into_iter()
                 .map(|cell| cell.trim().to_owned())
                 .collect();
-            let is_rule = row
-                .iter()
-                .all(|cell| cell.contains('-') && cell.trim_matches([':', '-']).is_empty());
+            let is_rule = row.iter().all(|cell| is_dashes(cell));
             if !(is_rule && rows.len() == 1) {
                 rows.push(row);
             }
@@ -129,6 +130,17 @@ impl Table {
     }
 }
 
+/// Whether the second line is the rule below the names.
+fn is_ruled(lines: &[&str]) -> bool {
+    let cells = lines.get(1).and_then(|line| bars(line));
+    cells.is_some_and(|cells| cells.iter().all(|cell| is_dashes(cell.trim())))
+}
+
+/// `---`, or `:--:`.
+fn is_dashes(cell: &str) -> bool {
+    cell.contains('-') && cell.trim_matches([':', '-']).is_empty()
+}
+
 fn bars(line: &str) -> Option<Vec<&str>> {
     let line = line.trim();
     let inner = line.strip_prefix('|').unwrap_or(line);
@@ -178,7 +190,7 @@ mod tests {
         for text in [
             "artist\ttracks\nAC/DC\t18\nAccept\t4",
             "| artist | tracks |\n|--------|-------:|\n| AC/DC | 18 |\n| Accept | 4 |\n",
-            "artist | tracks\nAC/DC | 18\nAccept | 4",
+            "artist | tracks\n:--- | ---:\nAC/DC | 18\nAccept | 4",
             "artist,tracks\nAC/DC,18\nAccept,4",
             r#"{"columns":["artist","tracks"],"rows":[["AC/DC",18],["Accept",4]],"truncated":false}"#,
             r#"[{"artist":"AC/DC","tracks":18},{"artist":"Accept","tracks":4}]"#,
@@ -219,6 +231,19 @@ mod tests {
             "{not json}",
             "# Heading\n\n| a | b |\n|---|---|\n| 1 | 2 |",
             "a | b\nc | d | e",
+        ] {
+            assert_eq!(Table::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_middle_of_a_table_is_no_table() {
+        for text in [
+            "| `memory_exceeded` | 507 |\n| `overloaded` | 503 |\n| `denied` | 403 |",
+            "|---|---|\n| `overloaded` | 503 |\n| `denied` | 403 |",
+            "| a,b |\n| c,d |",
+            "artist | tracks\nAC/DC | 18\nAccept | 4",
+            "| a | b |\n| 1 | 2 |\n|---|---|",
         ] {
             assert_eq!(Table::parse(text), None, "{text}");
         }

@@ -71,6 +71,10 @@ impl Reader {
 
     fn end_block(&mut self) {
         let block = std::mem::take(&mut self.block);
+        // Rows of a table whose head is in another passage.
+        if block.starts_with('|') {
+            return;
+        }
         let headings: Vec<&str> = self.headings.iter().map(|(_, text)| text.as_str()).collect();
         let headings = headings.join(" ");
         for text in split(&block) {
@@ -196,6 +200,7 @@ mod tests {
     fn code_tables_and_markup_are_no_sentences() {
         let passage = "One.\n\n```toml\n[llm.main]\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<div>x</div>\n\n- Two\n- Three.\n\n> Four.";
         assert_eq!(texts(passage), ["One.", "Two", "Three.", "Four."]);
+        assert_eq!(texts("| c | d |\n| 1 | 2 |\n\nFive."), ["Five."]);
         assert_eq!(
             texts("    Indented plain text. Of two sentences."),
             ["Indented plain text.", "Of two sentences."]

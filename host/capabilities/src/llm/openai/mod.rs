@@ -16,27 +16,29 @@ mod connect;
 mod events;
 mod exchange;
 mod framing;
+mod health;
 mod pool;
 mod reading;
 mod refusal;
 mod request;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::HeaderValue;
-use segue_runtime::Meters;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::fault::{Fault, Kind};
+use super::models::Asker;
 use super::prompt::Prompt;
 use super::settings::OpenAi;
+use crate::share::{Full, Place, Places};
 pub use answer::Usage;
 pub(super) use answering::Answering;
 use connect::{Link, Target};
 use exchange::{Head, NoResponse, exchange};
+use health::Health;
 use pool::Pool;
 use reading::{Cut, Reading};
 
@@ -47,19 +49,10 @@ pub(super) struct Client {
     /// An error says why the server cannot be spoken to at all.
     target: Result<Target, String>,
     bearer: Option<HeaderValue>,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
     pool: Pool,
     handle: Handle,
-    last: Mutex<Last>,
-}
-
-/// How the last completion went, for those who ask how the model does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Last {
-    #[default]
-    NotAsked,
-    Answered,
-    Failed(Kind),
+    health: Health,
 }
 
 impl Client {
@@ -75,12 +68,12 @@ impl Client {
         Client {
             name: String::from(name),
             bearer: settings.api_key.as_ref().and_then(|key| key.bearer()),
-            slots: Arc::new(Semaphore::new(settings.max_in_flight.min(Semaphore::MAX_PERMITS))),
+            places: Arc::default(),
             target,
             pool: Pool::default(),
             settings,
             handle,
-            last: Mutex::default(),
+            health: Health::default(),
         }
     }
 
@@ -88,48 +81,38 @@ impl Client {
         &self.settings
     }
 
-    /// Whether it can be asked, and how it does, for the operator.
+    /// How it does, for the operator.
     pub(super) fn state(&self) -> (bool, String) {
         let Target { authority, .. } = match &self.target {
             Ok(target) => target,
             Err(reason) => return (false, format!("TLS does not work here: {reason}")),
         };
         let model = &self.settings.model;
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = match last {
-            Last::NotAsked => String::from("not asked yet"),
-            Last::Answered => String::from("the last completion went well"),
-            Last::Failed(kind) => format!("the last completion failed with {}", kind.code()),
-        };
-        (true, format!("{model} at {authority}; {last}"))
+        let (ready, last) = self.health.state();
+        (ready, format!("{model} at {authority}; {last}"))
     }
 
     /// Starts a completion.
-    pub(super) fn ask(
-        self: &Arc<Client>,
-        prompt: &Prompt,
-        traceparent: &str,
-        meters: &Meters,
-    ) -> Result<Answering, Fault> {
+    pub(super) fn ask(self: &Arc<Client>, prompt: &Prompt, asker: Asker<'_>) -> Result<Answering, Fault> {
         let unavailable = || Fault::new(Kind::Unavailable, "the model's server cannot be reached over TLS");
         let target = self.target.as_ref().map_err(|_| unavailable())?;
-        let slots = Arc::clone(&self.slots);
-        let slot = slots.try_acquire_owned().map_err(|_| {
-            let most = self.settings.max_in_flight;
-            Fault::new(
-                Kind::Overloaded,
-                format!("{most} completions of this model are under way"),
-            )
+        let place = self.places.take(asker.plugin, self.settings.max_in_flight);
+        let place = place.map_err(|full| {
+            let why = match full {
+                Full::All(most) => format!("{most} completions of this model are under way"),
+                Full::Share(most) => format!("this plugin has its share of the model, {most} completions"),
+            };
+            Fault::new(Kind::Overloaded, why)
         })?;
         let body = request::body(&self.settings, prompt)
             .map_err(|fault| Fault::new(Kind::Invalid, format!("the prompt cannot be sent: {fault}")))?;
-        let mut request = self.head(target, traceparent, body.len());
+        let mut request = self.head(target, asker.traceparent, body.len());
         request.extend_from_slice(&body);
         drop(body);
-        meters.add("llm.requests", 1);
-        let opening = self.handle.spawn(Arc::clone(self).open(request, slot));
+        asker.meters.add("llm.requests", 1);
+        let opening = self.handle.spawn(Arc::clone(self).open(request, place));
         let opening = AbortOnDropHandle::new(opening);
-        Ok(Answering::new(opening, Arc::clone(self), meters.clone()))
+        Ok(Answering::new(opening, Arc::clone(self), asker.meters.clone()))
     }
 
     fn head(&self, target: &Target, traceparent: &str, length: usize) -> Vec<u8> {
@@ -159,7 +142,7 @@ impl Client {
 
     /// Sends the request and waits for the head of a response that is no
     /// refusal.
-    async fn open(self: Arc<Client>, request: Vec<u8>, slot: OwnedSemaphorePermit) -> Result<Reading, Fault> {
+    async fn open(self: Arc<Client>, request: Vec<u8>, place: Place) -> Result<Reading, Fault> {
         let settings = &self.settings;
         let until = Instant::now() + settings.first_token_timeout;
         let response = match timeout_at(until, self.respond(&request)).await {
@@ -173,7 +156,7 @@ impl Client {
         }
         let left = until.saturating_duration_since(Instant::now());
         let (max, idle) = (settings.max_answer, settings.idle_timeout);
-        Ok(Reading::new(link, head, max, left, idle, slot))
+        Ok(Reading::new(link, head, max, left, idle, place))
     }
 
     /// The head of the response to `request`. A connection that has waited may
@@ -254,13 +237,11 @@ impl Client {
 
     /// The answer came to its end.
     fn answered(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Last::Answered;
+        self.health.answered(&self.name);
     }
 
     fn record(&self, fault: &Fault, detail: &str) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Last::Failed(fault.kind);
-        let (model, code) = (self.name.as_str(), fault.kind.code());
-        tracing::warn!(model, code, detail, "a completion failed");
+        self.health.failed(&self.name, fault.kind, detail);
     }
 
     /// Keeps the connection of an answer that has been read to its end.

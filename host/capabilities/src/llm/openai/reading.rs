@@ -12,13 +12,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::answer::{Answer, Broken, Usage};
 use super::connect::Link;
 use super::exchange::Head;
 use super::framing::{BadFraming, Framing};
+use crate::share::Place;
 
 /// Read at once, and with it the most text in a piece.
 const READ_BYTES: usize = 4096;
@@ -55,7 +55,7 @@ pub(super) struct Reading {
     silence: Silence,
     first_timeout: Duration,
     idle_timeout: Duration,
-    _slot: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// The clock of a wait.
@@ -74,7 +74,7 @@ impl Reading {
         max_answer: u64,
         first_timeout: Duration,
         idle_timeout: Duration,
-        slot: OwnedSemaphorePermit,
+        place: Place,
     ) -> Reading {
         let mut reading = Reading {
             link,
@@ -85,7 +85,7 @@ impl Reading {
             silence: Silence::default(),
             first_timeout,
             idle_timeout,
-            _slot: slot,
+            _place: place,
         };
         if let Err(cut) = reading.take(&head.rest) {
             reading.kept = false;

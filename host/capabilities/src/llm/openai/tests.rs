@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::super::settings::{ApiKey, Model, OpenAi};
-use super::super::{Completion, Fault, Kind, Models, Piece, Prompt};
+use super::super::{Asker, Completion, Fault, Kind, Models, Piece, Prompt};
 use super::Client;
 use server::{STREAM, Server, delta, event};
 
@@ -36,9 +36,19 @@ fn models(settings: OpenAi) -> Arc<Models> {
 }
 
 fn ask(models: &Models) -> Completion {
-    models
-        .complete("main", &prompt(), "", &Meters::default())
-        .unwrap()
+    ask_as("plugin", models).unwrap()
+}
+
+fn ask_as(plugin: &str, models: &Models) -> Result<Completion, Fault> {
+    models.complete("main", &prompt(), asker(plugin, "", &Meters::default()))
+}
+
+fn asker<'a>(plugin: &'a str, traceparent: &'a str, meters: &'a Meters) -> Asker<'a> {
+    Asker {
+        plugin,
+        traceparent,
+        meters,
+    }
 }
 
 /// All of it, up to its end or its fault.
@@ -68,7 +78,9 @@ async fn text_comes_out_while_the_server_still_speaks() {
     settings.api_key = Some(ApiKey::new(KEY).unwrap());
     let (models, meters) = (models(settings), Meters::default());
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let mut answer = models.complete("main", &prompt(), trace, &meters).unwrap();
+    let mut answer = models
+        .complete("main", &prompt(), asker("plugin", trace, &meters))
+        .unwrap();
     let mut link = server.accept().await;
 
     let request = link.request().await;
@@ -129,7 +141,9 @@ async fn text_comes_out_while_the_server_still_speaks() {
 async fn a_source_is_the_rest_and_counts_what_it_costs() {
     let server = Server::start().await;
     let (models, meters) = (models(server.settings()), Meters::default());
-    let mut answer = models.complete("main", &prompt(), "", &meters).unwrap();
+    let mut answer = models
+        .complete("main", &prompt(), asker("plugin", "", &meters))
+        .unwrap();
     let mut link = server.accept().await;
     link.request().await;
     link.send(STREAM).await;
@@ -268,11 +282,9 @@ async fn completions_past_the_bound_are_refused_until_one_is_over() {
     let mut settings = server.settings();
     settings.max_in_flight = 2;
     let models = models(settings);
-    let (one, two) = (ask(&models), ask(&models));
-    let refused = models
-        .complete("main", &prompt(), "", &Meters::default())
-        .err()
-        .unwrap();
+    let both = || (ask(&models), ask_as("other", &models).unwrap());
+    let (one, two) = both();
+    let refused = ask_as("third", &models).err().unwrap();
     assert_eq!((refused.kind, refused.kind.retryable()), (Kind::Overloaded, true));
 
     let mut link = server.accept().await;
@@ -286,8 +298,31 @@ async fn completions_past_the_bound_are_refused_until_one_is_over() {
     assert!(one.1.is_err() != two.1.is_err());
     other.send("0\r\n\r\n").await;
     models.until_pooled(2).await;
-    let (one, two) = (ask(&models), ask(&models));
-    drop((one, two));
+    drop(both());
+}
+
+#[tokio::test]
+async fn one_plugin_leaves_half_of_a_model_to_the_others() {
+    let server = Server::start().await;
+    let mut settings = server.settings();
+    settings.max_in_flight = 5;
+    let models = models(settings);
+    // Handed over to the host, and parked there: it still holds its place.
+    let handed_over = ask_as("greedy", &models).unwrap().into_source();
+    let held = ask_as("greedy", &models).unwrap();
+    let refused = ask_as("greedy", &models).err().unwrap();
+    assert_eq!(refused.kind, Kind::Overloaded);
+    assert!(refused.message.contains("its share"), "{refused}");
+    let modest = ask_as("modest", &models).unwrap();
+    drop(handed_over);
+    // The task that it was gives its place back once it is seen to be aborted.
+    let again = loop {
+        match ask_as("greedy", &models) {
+            Ok(again) => break again,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    drop((held, modest, again));
 }
 
 #[tokio::test]

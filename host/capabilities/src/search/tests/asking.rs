@@ -207,17 +207,55 @@ async fn hits_are_bounded_and_so_is_what_is_asked() {
 async fn past_the_queue_it_says_so_and_a_dropped_search_leaves_it() {
     let site = Site::with(&[("a.md", "word")], BY_EVENTS, |index| index.queue = 3).await;
     // Nothing runs until this task waits, so none of them has ended.
-    let searches: Vec<_> = (0..7).map(|_| site.indexes.query("docs", "word", 1)).collect();
+    let query = |plugin| site.indexes.query(plugin, "docs", "word", 1);
+    let searches: Vec<_> = ["a", "a", "a", "b", "b", "b", "c"].map(query).into();
     assert!(searches.iter().all(Result::is_ok));
-    let error = site.indexes.query("docs", "word", 1).unwrap_err();
+    let error = query("d").unwrap_err();
     assert_eq!(error, Error::Overloaded("docs".to_owned()));
     drop(searches);
-    let free = || async { site.indexes.query("docs", "word", 1).is_ok() };
+    let free = || async { query("d").is_ok() };
     site.until("there is room", free).await;
     // Read twice, the same twice.
-    let mut hits = site.indexes.query("docs", "word", 1).unwrap();
+    let mut hits = query("a").unwrap();
     assert_eq!(hits.read().await.unwrap().len(), 1);
     assert_eq!(hits.read().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn one_plugin_leaves_half_of_the_queue_to_the_others() {
+    let site = Site::with(&[("a.md", "word")], BY_EVENTS, |index| index.queue = 4).await;
+    let query = |plugin| site.indexes.query(plugin, "docs", "word", 1);
+    // Nothing runs until this task waits, so none of them has ended.
+    let greedy: Vec<_> = (0..4).map(|_| query("greedy").unwrap()).collect();
+    let error = query("greedy").unwrap_err();
+    let index = "docs".to_owned();
+    assert_eq!(error, Error::Share { index, most: 4 });
+    assert_eq!(error.code(), "overloaded");
+    let mut modest = query("modest").unwrap();
+    assert_eq!(modest.read().await.unwrap().len(), 1);
+    drop(greedy);
+}
+
+#[tokio::test]
+async fn a_call_holds_so_many_searches_until_it_drops_them() {
+    let site = Site::new(&[("a.md", "word")]).await;
+    let call = guest::Local::default();
+    let hold = || call.hold(|| site.indexes.query("plugin", "docs", "word", 1));
+    let mut held: Vec<_> = (0..guest::HELD_MAX).map(|_| hold().unwrap()).collect();
+    let error = hold().unwrap_err();
+    assert_eq!(error, Error::Held(guest::HELD_MAX));
+    assert_eq!(error.code(), "overloaded");
+    // What was read is in the host's memory all the same.
+    assert_eq!(held[0].hits.read().await.unwrap().len(), 1);
+    assert!(hold().is_err());
+    held.pop();
+    assert!(hold().is_ok());
+    // A search that fails holds nothing.
+    let long = "word ".repeat(1_000);
+    for _ in 0..2 {
+        let failed = call.hold(|| site.indexes.query("plugin", "docs", &long, 1));
+        assert_eq!(failed.unwrap_err().code(), "invalid_argument");
+    }
 }
 
 #[tokio::test]
@@ -226,7 +264,7 @@ async fn what_is_not_read_yet_is_told_so_and_may_be_asked_again() {
     let settings = BTreeMap::from([("docs".to_owned(), Index::at(base.path().to_owned()))]);
     // The task that reads has not run yet.
     let indexes = Indexes::with_pace(settings, Handle::current(), BY_EVENTS);
-    let error = indexes.query("docs", "word", 1).unwrap_err();
+    let error = indexes.query("plugin", "docs", "word", 1).unwrap_err();
     assert_eq!(error, Error::Reading("docs".to_owned()));
     let error = segue_runtime::HandlerError::from(error);
     assert_eq!(

@@ -220,6 +220,6 @@ async fn settings_that_change_no_document_keep_the_index() {
     };
     site.finds("kept", &["a.md"]).await;
     let none = site.indexes.update(BTreeMap::new());
-    let error = none.query("docs", "kept", 1).unwrap_err();
+    let error = none.query("plugin", "docs", "kept", 1).unwrap_err();
     assert_eq!(error, Error::UnknownIndex("docs".to_owned()));
 }

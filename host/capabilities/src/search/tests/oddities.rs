@@ -34,7 +34,7 @@ async fn links_are_followed_only_within_the_folder_and_never_in_circles() {
     // The same words by another way are there too, and known once.
     assert!(
         site.indexes
-            .query("docs", "outside", 5)
+            .query("plugin", "docs", "outside", 5)
             .unwrap()
             .read()
             .await

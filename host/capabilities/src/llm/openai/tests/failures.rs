@@ -1,9 +1,13 @@
 //! What is guarded: each way a server can fail has its code, its sentence holds
 //! no key, and nothing is waited for longer than the operator allows.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::*;
 
@@ -253,4 +257,73 @@ async fn a_slow_reader_is_no_silent_server() {
     link.chunk(":{\"content\":\"b\"}}]}\n\n").await;
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(next(&mut answer), Some(piece("b")));
+}
+
+/// The levels of what is said of completions.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<Level>>>);
+
+struct IsAboutOne(bool);
+
+impl Visit for IsAboutOne {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let said = format!("{value:?}");
+        self.0 |=
+            field.name() == "message" && (said.contains("completion") || said.contains("answers again"));
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut found = IsAboutOne(false);
+        event.record(&mut found);
+        if found.0 {
+            self.0.lock().unwrap().push(*event.metadata().level());
+        }
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn a_dead_model_is_shown_as_dead_and_is_one_line_in_the_log() {
+    let log = Log::default();
+    let _here = tracing::subscriber::set_default(log.clone());
+    let server = Server::start().await;
+    let models = models(server.settings());
+    let ready = || models.state().iter().all(|model| model.ready);
+    assert!(ready(), "nobody has asked it yet");
+    let silence = "";
+    let busy = "HTTP/1.1 429 Slow Down\r\nConnection: close\r\n\r\n";
+    let answer = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndata: [DONE]\n\n";
+    for (response, is_ready, said) in [
+        (silence, false, Some(Level::WARN)),
+        (silence, false, Some(Level::DEBUG)),
+        (silence, false, Some(Level::DEBUG)),
+        // Another failure, of a server that is there.
+        (busy, true, Some(Level::WARN)),
+        (busy, true, Some(Level::DEBUG)),
+        (answer, true, Some(Level::INFO)),
+        (answer, true, None),
+        (silence, false, Some(Level::WARN)),
+    ] {
+        let completion = ask(&models);
+        let mut link = server.accept().await;
+        link.request().await;
+        link.send(response).await;
+        drop(link);
+        let (_, result) = read(completion).await;
+        assert_eq!(result.is_ok(), response == answer);
+        assert_eq!(ready(), is_ready, "{:?}", models.state());
+        let lines = std::mem::take(&mut *log.0.lock().unwrap());
+        assert_eq!(lines, Vec::from_iter(said), "{response}");
+    }
 }
