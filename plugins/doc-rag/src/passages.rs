@@ -12,18 +12,23 @@ pub(crate) struct Passage {
     pub(crate) hit: Hit,
 }
 
+/// Searches that run at the same time; a call may hold twice as many.
+const AT_ONCE: usize = 8;
+
 /// The passages that fit best, at most `most`, the best first. Several indexes
 /// are searched at the same time and take turns: scores of two searches cannot be
 /// compared.
 pub(crate) fn find(indexes: &[String], text: &str, most: u32, asked: &Words) -> Result<Vec<Passage>> {
-    let searches: Vec<_> = indexes
-        .iter()
-        .map(|index| Ok((index, search::query(index, text, most)?)))
-        .collect::<Result<_>>()?;
-    let mut found = Vec::with_capacity(searches.len());
-    for (index, hits) in searches {
-        let hits = hits.read()?.into_iter().filter(|hit| is_about(hit, asked));
-        found.push((index, hits));
+    let mut found = Vec::with_capacity(indexes.len());
+    for some in indexes.chunks(AT_ONCE) {
+        let searches: Vec<_> = some
+            .iter()
+            .map(|index| Ok((index, search::query(index, text, most)?)))
+            .collect::<Result<_>>()?;
+        for (index, hits) in searches {
+            let hits = hits.read()?.into_iter().filter(|hit| is_about(hit, asked));
+            found.push((index, hits));
+        }
     }
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut passages = Vec::new();
