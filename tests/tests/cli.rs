@@ -79,6 +79,37 @@ async fn check_names_a_route_that_can_never_match() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_capability_lacks_is_a_fault_to_check_and_a_warning_to_serve() {
+    let site = Site::builder()
+        .standard()
+        .plugin("probe")
+        .config(
+            "[sql.shop]\nurl = \"sqlite:nowhere.db\"\n[search.docs]\npath = \"nowhere\"\n\
+             [plugins.max_grants]\nsql = [\"shop\"]\n",
+        )
+        .build();
+    let (code, said) = run(&["check", "--config", &path(&site)]).await;
+    assert_eq!(code, 1, "{said}");
+    for word in ["sql.shop", "nowhere.db", "search.docs"] {
+        assert!(said.contains(word), "no `{word}` in: {said}");
+    }
+    let mut serving = Process::serve(&site);
+    serving.serving().await;
+    serving.terminate();
+    assert_eq!(serving.finished().await.code(), 0);
+
+    // A ceiling over what there is not can only be a mistake.
+    let site = Site::builder()
+        .standard()
+        .config("[sql.shop]\nurl = \"sqlite:shop.db\"\n[plugins.max_grants]\nsql = [\"shpo\"]\n")
+        .database("shop.db", "CREATE TABLE a (b);")
+        .build();
+    let (code, said) = run(&["check", "--config", &path(&site)]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("shpo") && said.contains("\"shop\""), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn inspect_tells_what_a_component_is() {
     let site = Site::builder().plugin("echo").plugin("greedy").build();
     let file = |name: &str| site.plugin_path(name).display().to_string();
