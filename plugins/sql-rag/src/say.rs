@@ -2,7 +2,7 @@
 
 use segue_sdk::sql::{Records, Value};
 
-use crate::plan::{Query, Shape, Top};
+use crate::plan::{Best, Query, Shape, Top};
 use crate::schema::{Field, Schema, Table};
 use crate::understand::Unread;
 use crate::words::{plural, written};
@@ -35,7 +35,11 @@ pub(crate) fn told(query: &Query, records: &Records, shown: usize) -> String {
             label,
             details,
             top,
-        } => rows(noun, [label, details], *top, records, &conditions),
+            best,
+        } => match (top, best) {
+            (Some(top), Some(best)) => ranked(noun, label, (*top, best), records, &conditions),
+            _ => rows(noun, [label, details], records, &conditions),
+        },
         Shape::Values { noun } => {
             let names = records
                 .rows
@@ -150,36 +154,68 @@ fn groups(
     }
 }
 
-fn rows(
+fn rows(noun: &str, [label, details]: [&[usize]; 2], records: &Records, conditions: &str) -> String {
+    let count = records.len();
+    let each = records.rows.iter().map(|row| {
+        let details = details.iter().filter_map(|place| row.get(*place));
+        with(
+            &named(row, label),
+            &joined(details.filter(|value| !value.is_null())),
+        )
+    });
+    format!(
+        "{count} {}{conditions}: {}.",
+        several(noun, count),
+        list(each, count)
+    )
+}
+
+fn ranked(
     noun: &str,
-    [label, details]: [&[usize]; 2],
-    top: Option<Top>,
+    label: &[usize],
+    (top, best): (Top, &Best),
     records: &Records,
     conditions: &str,
 ) -> String {
     let count = records.len();
-    let each = records.rows.iter().map(|row| {
-        let name = joined(label.iter().filter_map(|place| row.get(*place)));
-        let details = joined(
-            details
-                .iter()
-                .filter_map(|place| row.get(*place))
-                .filter(|value| !value.is_null()),
-        );
-        match (&*name, &*details) {
-            (_, "") => name,
-            ("", _) => details,
-            _ => format!("{name} ({details})"),
+    let value = |row: &Vec<Value>| row.get(best.column).map_or_else(String::new, cell);
+    let what = &best.what;
+    match (top, &*records.rows) {
+        (Top::One, [row]) => {
+            let (noun, name) = (capital(noun), named(row, label));
+            format!("{noun} {name} has the {what}{conditions}: {}.", value(row))
         }
-    });
-    let list = list(each, count);
-    match top {
-        Some(Top::One) if count == 1 => format!("It is {noun} {list}{conditions}."),
-        Some(Top::One) => format!("{count} {} share it{conditions}: {list}.", plural(noun)),
-        Some(Top::Most(_) | Top::Fewest(_)) => {
-            format!("The first {count} {}{conditions}: {list}.", several(noun, count))
+        (Top::One, rows) => {
+            let level = rows.first().map_or_else(String::new, value);
+            let list = list(rows.iter().map(|row| named(row, label)), count);
+            format!(
+                "{count} {} share the {what}{conditions}, {level}: {list}.",
+                plural(noun)
+            )
         }
-        None => format!("{count} {}{conditions}: {list}.", several(noun, count)),
+        (Top::Most(_) | Top::Fewest(_), rows) => {
+            let list = list(
+                rows.iter().map(|row| with(&named(row, label), &value(row))),
+                count,
+            );
+            format!(
+                "The {count} {} with the {what}{conditions}: {list}.",
+                several(noun, count)
+            )
+        }
+    }
+}
+
+fn named(row: &[Value], label: &[usize]) -> String {
+    joined(label.iter().filter_map(|place| row.get(*place)))
+}
+
+/// A name with what there is to say of it.
+fn with(name: &str, details: &str) -> String {
+    match (name, details) {
+        (_, "") => name.into(),
+        ("", _) => details.into(),
+        _ => format!("{name} ({details})"),
     }
 }
 

@@ -134,7 +134,7 @@ impl<'a> Builder<'_, 'a> {
             return Err(Why::Unfit);
         }
         if asked.act == Act::Count && asked.measure.is_some() {
-            if having.is_empty() {
+            if having.is_empty() || asked.rank.is_some() || asked.limit.is_some() || asked.order.is_some() {
                 return Err(Why::Unfit);
             }
             let having = having.join(" AND ");
@@ -234,7 +234,9 @@ impl<'a> Builder<'_, 'a> {
     fn few(mut self, expression: &Expression<'a>, measure: &str, table: &'a Table) -> Planned<(Query, u32)> {
         // The subject is joined in the scope of the measure, where its own
         // conditions stand; here it has to stand alone.
-        if !self.asked.conditions.is_empty() || self.asked.heads.len() > 2 || self.asked.order.is_some() {
+        let asked = self.asked;
+        let cut = asked.limit.is_some() && asked.rank.is_none();
+        if !asked.conditions.is_empty() || asked.heads.len() > 2 || asked.order.is_some() || cut {
             return Err(Why::Unfit);
         }
         let primary = table.primary();

@@ -15,6 +15,7 @@ mod keys;
 mod listed;
 mod measured;
 mod scope;
+mod shown;
 mod sql;
 
 use std::fmt;
@@ -59,6 +60,7 @@ pub(crate) enum Shape {
         /// The columns that the question is about, if any.
         details: Vec<usize>,
         top: Option<Top>,
+        best: Option<Best>,
     },
     /// Different values of a column.
     Values { noun: String },
@@ -85,6 +87,15 @@ pub(crate) enum Top {
     One,
 }
 
+/// What rows were ranked by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Best {
+    /// "highest price".
+    pub(crate) what: String,
+    /// Its column, by position.
+    pub(crate) column: usize,
+}
+
 /// Why a reading comes to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Why {
@@ -107,6 +118,9 @@ pub(crate) fn plan<'a>(asked: &Asked<'a>, links: &Links<'a>, facts: &Facts<'a>) 
             }
         }
         return Err(refused);
+    }
+    if !asked.keys.is_empty() || asked.having.is_some() {
+        return Err(Why::Unfit);
     }
     match subject(asked) {
         Some(Noun::Table(table)) => listed::rows(asked, table, links, facts),

@@ -5,7 +5,7 @@ use crate::link::{Facts, Links, Value};
 use crate::read::{Asked, Noun};
 use crate::schema::{NoPath, Step, Table};
 
-use super::sql::row;
+use super::sql::{names, row};
 use super::{Planned, Why, name, table_name};
 
 /// A FROM with its joins and conditions.
@@ -159,7 +159,7 @@ impl<'r, 'a> Builder<'r, 'a> {
             root: first.to,
             joins: Vec::new(),
             wheres: Vec::new(),
-            within: Some((node.scope, row(&own), row(&theirs))),
+            within: Some((node.scope, row(&own), names(&theirs))),
         });
         self.join(scope, rest, false)?;
         Ok(self.add(table, scope))

@@ -43,12 +43,18 @@ pub(crate) fn label_text(table: &Table) -> String {
     format!("({})", names.join(" || ' ' || "))
 }
 
+/// Columns as they are selected.
+pub(super) fn names(fields: &[Field<'_>]) -> String {
+    fields.iter().copied().map(name).collect::<Vec<_>>().join(", ")
+}
+
 /// Several columns as one value to compare: `a`, or `(a, b)`.
 pub(super) fn row(fields: &[Field<'_>]) -> String {
-    let names: Vec<String> = fields.iter().copied().map(name).collect();
-    match &*names {
-        [one] => one.clone(),
-        _ => format!("({})", names.join(", ")),
+    let names = names(fields);
+    if fields.len() == 1 {
+        names
+    } else {
+        format!("({names})")
     }
 }
 

@@ -110,6 +110,7 @@ impl<'a> Reader<'_, 'a> {
             .map(|named| (Key::Table(named.table), named.end))
             .collect();
         let columns = self.column_phrases_of(at).into_iter();
+        let columns = columns.filter(|(_, end)| !self.is_table(at, *end));
         found.extend(columns.map(|(mention, end)| (Key::Column(mention), end)));
         let next = self.maybe(at, "calendar|single|individual");
         found.extend(part(self.word(next)).map(|(part, _)| (Key::Part(part), next + 1)));

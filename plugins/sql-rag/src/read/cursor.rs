@@ -106,6 +106,12 @@ impl<'a> Reader<'_, 'a> {
         self.links.spot(at).into_iter().flat_map(|spot| &spot.values)
     }
 
+    /// Whether exactly these words name a table, and so hardly a column.
+    pub(super) fn is_table(&self, at: usize, end: usize) -> bool {
+        self.tables(self.skip(at))
+            .any(|named| named.end == end && named.cost == 0)
+    }
+
     /// A column with or without its table: "length", "track length", "the
     /// customer's country".
     pub(super) fn column_phrases(&self, at: usize) -> Vec<(Mention<'a>, usize)> {

@@ -102,6 +102,9 @@ impl<'a> Reader<'_, 'a> {
             return;
         }
         for (mention, end) in self.column_phrases(at) {
+            if self.is_table(at, end) {
+                continue;
+            }
             let plural = mention.plural;
             found.push((before.with_head(Noun::Column(mention), plural, 0), end));
         }

@@ -128,7 +128,7 @@ fn the_most_expensive_invoice() {
         "highest invoice",
     ];
     db.same(sql, &["InvoiceId", "Total"], &questions);
-    assert_eq!(db.told(questions[0]), "It is invoice 404 (25.86).");
+    assert_eq!(db.told(questions[0]), "Invoice 404 has the highest Total: 25.86.");
 }
 
 #[test]

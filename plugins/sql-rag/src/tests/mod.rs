@@ -5,7 +5,6 @@ mod database;
 mod handler;
 mod model;
 mod northwind;
-mod probe;
 mod random;
 mod shop;
 mod wide;

@@ -317,7 +317,10 @@ fn tells_what_rows_say() {
         ),
         ("email of Ana Lopes", "1 customer: Ana Lopes (ana@example.com)."),
         ("products over $1000", "Nothing matches."),
-        ("the cheapest product", "It is product Desk Lamp (35.5)."),
+        (
+            "the cheapest product",
+            "Product Desk Lamp has the lowest price: 35.5.",
+        ),
         (
             "orders in 2024",
             "2 orders where ordered_at is from 2024-01-01 to 2024-12-31: 7, 8.",
