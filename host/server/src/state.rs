@@ -133,6 +133,12 @@ impl App {
         self.runtime
             .reconfigure_grants(plugins.max_grants.clone(), plugins.auto_widen)
             .await;
+        for handler in snapshot.wanted_plugins() {
+            if self.target(handler).is_none() {
+                let file = plugins.dir.join(format!("{handler}.wasm"));
+                tracing::warn!("nothing answers for {handler} until there is {}", file.display());
+            }
+        }
         Ok(())
     }
 

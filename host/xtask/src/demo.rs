@@ -18,6 +18,10 @@ use guide::Guide;
 const PORT: u16 = 8000;
 
 pub(crate) fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
+    if matches!(arguments, [flag] if flag == "--help" || flag == "-h") {
+        println!("cargo xtask demo [--port N]: builds everything and starts a host on {PORT}, or on N");
+        return Ok(());
+    }
     let port = port_of(arguments)?;
     // Before minutes of building, not after them.
     ensure_free(port)?;

@@ -136,7 +136,8 @@ fn shape(candidate: &Candidate) -> f64 {
     let text = &candidate.sentence.text;
     let words = text.split_whitespace().count() as f64;
     let mut factor = 1.0 / (1.0 + (words / 25.0).max(1.0).ln());
-    factor *= 1.0 + 0.2 / (1.0 + candidate.passage as f64) + 0.1 / (1.0 + candidate.position as f64);
+    // Material comes best first: whoever searched has weighed it already.
+    factor *= 1.0 + 0.5 / (1.0 + candidate.passage as f64) + 0.1 / (1.0 + candidate.position as f64);
     if text.ends_with('?') {
         factor *= 0.4;
     }
@@ -147,6 +148,10 @@ fn shape(candidate: &Candidate) -> f64 {
     let plain = text.chars().filter(|c| c.is_alphabetic() || *c == ' ').count();
     if plain * 5 < text.chars().count() * 4 {
         factor *= 0.6;
+    }
+    // A list of names is about each of them, and about nothing.
+    if text.split_whitespace().filter(|word| word.contains('_')).count() >= 3 {
+        factor *= 0.4;
     }
     let leans = [
         "It ", "This ", "That ", "These ", "Those ", "They ", "He ", "She ",
