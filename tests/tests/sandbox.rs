@@ -159,8 +159,21 @@ async fn without_grants_nothing_is_reached_and_each_denial_says_what_would() {
 async fn no_attempt_on_a_granted_database_writes_or_leaves_it() {
     let bed = site()
         .database("corpus.db", corpus::FIXTURE)
-        .config("[sql.corpus]\nurl = \"sqlite:corpus.db\"\ntimeout = \"300ms\"\n[plugins.max_grants]\nsql = [\"corpus\"]\n")
-        .sidecar("probe", "[grants]\nsql = [\"corpus\"]\n")
+        .config(
+            r#"
+            [sql.patient]
+            url = "sqlite:corpus.db"
+            timeout = "25s"
+
+            [sql.quick]
+            url = "sqlite:corpus.db"
+            timeout = "300ms"
+
+            [plugins.max_grants]
+            sql = ["patient", "quick"]
+            "#,
+        )
+        .sidecar("probe", "[grants]\nsql = [\"patient\", \"quick\"]\n")
         .start()
         .await;
     let file = bed.root().join("corpus.db");
@@ -169,14 +182,20 @@ async fn no_attempt_on_a_granted_database_writes_or_leaves_it() {
     let attempts = corpus::attempts();
     assert!(attempts.len() >= 60, "{} attempts", attempts.len());
     for (wanted, sql) in attempts {
-        let got = code(&mut chat, &json!({"sql": sql, "database": "corpus"})).await;
+        // What should end by itself has the time to, and what should not is seen
+        // to be stopped.
+        let database = match wanted {
+            "query_timeout" => "quick",
+            _ => "patient",
+        };
+        let got = code(&mut chat, &json!({"sql": sql, "database": database})).await;
         let got = if got.starts_with("ok") { "ok" } else { &got };
         let shown = &sql[..sql.floor_char_boundary(300)];
         assert_eq!(got, wanted, "{shown}");
     }
     assert_eq!(before.0, folder(bed.root()), "files came or went");
     assert!(before.1 == fs::read(&file).unwrap(), "the database was written");
-    let count = json!({"sql": "SELECT count(*) FROM people", "database": "corpus"});
+    let count = json!({"sql": "SELECT count(*) FROM people", "database": "quick"});
     let count = told(&mut chat, "chat", &count).await.unwrap();
     assert_eq!(count["rows"], json!([[8]]));
 }
