@@ -71,6 +71,8 @@ catalogue! {
     ForbiddenHost = "forbidden_host", 403, false;
     /// The `Origin` of the request is not allowed.
     ForbiddenOrigin = "forbidden_origin", 403, false;
+    /// The address of the client is one that this server does not serve.
+    ForbiddenAddress = "forbidden_address", 403, false;
     /// No route matches the message's type and flags.
     NoRoute = "no_route", 404, false;
     /// The id was used before in this session, with other content.
@@ -87,6 +89,12 @@ catalogue! {
     SessionBusy = "session_busy", 429, true;
     /// The host holds as many sessions or connections as it may.
     ConnectionLimit = "connection_limit", 503, true;
+    /// The client, or all of them together, asked more often than a limit allows.
+    RateLimited = "rate_limited", 429, true;
+    /// The tokens or the cost that an operator allows are used up for now.
+    BudgetExceeded = "budget_exceeded", 429, true;
+    /// What would answer has failed lately and is given time to recover.
+    CircuitOpen = "circuit_open", 503, true;
     /// The host, or this handler, runs as many calls as it may.
     Overloaded = "overloaded", 503, true;
     /// The host is shutting down.
