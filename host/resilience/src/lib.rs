@@ -1,4 +1,28 @@
 //! What keeps a host answering while what it depends on does not.
 //!
-//! Pure policy on tokio's clock: no sockets, no wasm, no HTTP. Each mechanism is
-//! a file with its transitions as a table and a test for each row.
+//! | file | holds |
+//! |---|---|
+//! | `breaker.rs` | what has failed lately is left alone for a while |
+//! | `bulkhead.rs` | so many calls at a time, so many that wait |
+//! | `retry.rs` | trying again: when, how often, paid from a budget |
+//! | `policy.rs` | what is decided about one dependency; how its answers are judged |
+//! | `guard.rs` | all of it around one dependency |
+//! | `guards.rs` | the guards of a host |
+//! | `window.rs`, `latency.rs` | counts over the last while; how long calls took |
+//!
+//! Pure policy on tokio's clock: no sockets, no wasm, no HTTP. Each mechanism has
+//! its transitions as a table at the head of its file, and a test for each row.
+
+pub mod breaker;
+pub mod bulkhead;
+mod guard;
+mod guards;
+mod latency;
+mod policy;
+pub mod retry;
+mod window;
+
+pub use guard::{Admission, Guard, GuardState, Refused};
+pub use guards::Guards;
+pub use latency::{BOUNDS, Histogram};
+pub use policy::{Judged, Key, Policies, Policy, Repeat, Verdict};
