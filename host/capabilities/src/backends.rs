@@ -9,6 +9,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use segue_resilience::Guards;
 use segue_runtime::Services;
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -54,14 +55,15 @@ impl BackendState {
 impl Backends {
     /// Starts what `settings` name. Files and sockets are worked with on `handle`,
     /// whose runtime must have timers and I/O. What is not there does not fail: it
-    /// answers `store_unavailable` until it is.
-    pub fn start(settings: Settings, handle: Handle) -> Backends {
+    /// answers `store_unavailable` until it is. What stands around each is one of
+    /// the `guards`, by the capability and its name.
+    pub fn start(settings: Settings, guards: Arc<Guards>, handle: Handle) -> Backends {
         Backends {
-            sql: sql::Databases::new(settings.sql, handle.clone()),
-            search: search::Indexes::new(settings.search, handle.clone()),
+            sql: sql::Databases::new(settings.sql, Arc::clone(&guards), handle.clone()),
+            search: search::Indexes::new(settings.search, Arc::clone(&guards), handle.clone()),
             llm: llm::Models::new(settings.llm, handle.clone()),
-            http: http::Egress::new(settings.http, handle.clone()),
-            keyvalue: keyvalue::Buckets::new(settings.keyvalue, handle),
+            http: http::Egress::new(settings.http, Arc::clone(&guards), handle.clone()),
+            keyvalue: keyvalue::Buckets::new(settings.keyvalue, &guards, handle),
         }
     }
 

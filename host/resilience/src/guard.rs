@@ -231,18 +231,12 @@ impl Guard {
             admission.succeeded();
             return Ok(result);
         };
-        match error.verdict() {
-            Verdict::Success => admission.succeeded(),
-            Verdict::Neither => drop(admission),
-            Verdict::Failure { repeat } => {
-                admission.failed(match repeat {
-                    Repeat::After(named) => Some(named),
-                    _ => None,
-                });
-                return Err((error, repeat));
-            }
+        let verdict = error.verdict();
+        admission.judge(verdict);
+        match verdict {
+            Verdict::Failure { repeat } => Err((error, repeat)),
+            Verdict::Success | Verdict::Neither => Ok(Err(error)),
         }
-        Ok(Err(error))
     }
 
     fn not_out(&self) -> Result<(), Refused> {
@@ -294,6 +288,18 @@ impl Admission {
     /// It failed. `retry_after` is when it asked not to be asked before.
     pub fn failed(self, retry_after: Option<Duration>) {
         drop(self.ended().failed_permit(retry_after));
+    }
+
+    /// It ended, and this is what the end says.
+    pub fn judge(self, verdict: Verdict) {
+        match verdict {
+            Verdict::Success => self.succeeded(),
+            Verdict::Failure {
+                repeat: Repeat::After(named),
+            } => self.failed(Some(named)),
+            Verdict::Failure { .. } => self.failed(None),
+            Verdict::Neither => drop(self),
+        }
     }
 
     /// It works, as far as the breaker is concerned; the place is still held, for

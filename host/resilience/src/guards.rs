@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::breaker::State;
 use crate::guard::{Guard, GuardState};
-use crate::policy::{Key, Policies};
+use crate::policy::{Key, Policies, Policy};
 
 const MOST: usize = 10_000;
 const OTHER: &str = "other";
@@ -29,6 +29,11 @@ struct Inner {
 impl Guards {
     pub fn new(policies: Arc<dyn Policies>) -> Arc<Guards> {
         Guards::bounded(policies, MOST)
+    }
+
+    /// Guards that let everything through, and count.
+    pub fn permissive() -> Arc<Guards> {
+        Guards::new(Arc::new(Policy::default()))
     }
 
     fn bounded(policies: Arc<dyn Policies>, most: usize) -> Arc<Guards> {
@@ -144,7 +149,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::policy::Policy;
 
     fn policy(timeout_ms: u64) -> Arc<Policy> {
         Arc::new(Policy {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segue_capabilities::Backends;
+use segue_resilience::Guards;
 use segue_runtime::Runtime;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -104,14 +105,15 @@ impl Host {
             metrics.watch_logs(logs)?;
         }
         config.tell_absences();
-        let backends = Backends::start(config.backends.settings(), Handle::current());
+        let guards = Guards::new(Arc::new(config.resilience.clone()));
+        let backends = Backends::start(config.backends.settings(), guards.clone(), Handle::current());
         let runtime = Runtime::start(config.runtime_settings())?;
         metrics.watch_runtime(runtime.clone())?;
         let limits = Limits {
             max_connections: config.server.max_connections,
             header_timeout: config.server.header_timeout,
         };
-        let app = App::new(config, backends, runtime, metrics, options);
+        let app = App::new(config, backends, guards, runtime, metrics, options);
 
         let host = Host {
             public,

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use segue_capabilities::Backends;
+use segue_resilience::Guards;
 use segue_runtime::Services;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,8 @@ impl Snapshot {
 pub struct App {
     snapshot: ArcSwap<Snapshot>,
     pub runtime: segue_runtime::Runtime,
+    /// What stands around each dependency and handler.
+    pub guards: Arc<Guards>,
     pub sessions: Sessions,
     pub metrics: Metrics,
     pub drain: Drain,
@@ -89,6 +92,7 @@ impl App {
     pub(crate) fn new(
         config: Config,
         backends: Backends,
+        guards: Arc<Guards>,
         runtime: segue_runtime::Runtime,
         metrics: Metrics,
         options: HostOptions,
@@ -96,6 +100,7 @@ impl App {
         Arc::new(App {
             snapshot: ArcSwap::from_pointee(Snapshot::new(config, backends)),
             runtime,
+            guards,
             sessions: Sessions::default(),
             metrics,
             drain: Drain::default(),
@@ -157,6 +162,7 @@ impl App {
         }
         config.tell_absences();
         let backends = before.backends.update(config.backends.settings());
+        self.guards.configure(Arc::new(config.resilience.clone()));
         self.snapshot.store(Arc::new(Snapshot::new(config, backends)));
         tracing::info!(path = %path.display(), "configuration reloaded");
         Ok(())

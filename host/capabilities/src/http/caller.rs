@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use super::grant::Grant;
+use super::origin::Origin;
 use crate::share::{Full, Place, Places};
 
 /// Requests that one call may have open, each until its answer is read or
@@ -18,6 +21,10 @@ pub struct Caller {
     plugin: String,
     slots: Arc<Semaphore>,
     over: CancellationToken,
+    /// When the call ends.
+    deadline: Option<Instant>,
+    /// The line of the grants that opened the way.
+    line: Option<Grant>,
 }
 
 impl Caller {
@@ -27,6 +34,36 @@ impl Caller {
             plugin: plugin.into(),
             slots: Arc::new(Semaphore::new(CALL_MAX)),
             over,
+            deadline: None,
+            line: None,
+        }
+    }
+
+    /// No request is tried again after this.
+    #[must_use]
+    pub fn until(self, deadline: std::time::Instant) -> Caller {
+        Caller {
+            deadline: Some(deadline.into()),
+            ..self
+        }
+    }
+
+    /// The same call, on a way that this line opened.
+    pub(super) fn under(&self, line: Option<Grant>) -> Caller {
+        Caller { line, ..self.clone() }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// What the guard of its requests to `origin` is called: by the line of the
+    /// grants, since a plugin may make up names below a granted domain, and by the
+    /// plugin, since none may close an origin to the others.
+    pub(super) fn guarded_as(&self, origin: &Origin) -> String {
+        match &self.line {
+            Some(line) => format!("{line}#{}", self.plugin),
+            None => format!("{origin}#{}", self.plugin),
         }
     }
 

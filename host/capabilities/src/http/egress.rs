@@ -6,7 +6,8 @@
 //! connection at once. Connections that were used to their end are kept for a
 //! while and used again, for the same origin only.
 //!
-//! In this order a request fails: its method, the length it announces, room
+//! In this order a request fails: whether its origin is left alone for a while,
+//! its method, the length it announces, room
 //! among those that its call, its plugin and all have open, the name, the address, the connection, TLS, the
 //! request's body, the answer's head, the length it announces, its body.
 //!
@@ -23,6 +24,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use segue_resilience::Guards;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
@@ -32,6 +34,7 @@ use super::caller::{Caller, Ticket};
 use super::connect::{Connector, Resolver, Tls, system_resolver, system_tls};
 use super::failure::Failure;
 use super::origin::Origin;
+use super::repeat::{Ended, again, judged};
 use super::settings;
 use crate::share::Places;
 
@@ -58,6 +61,7 @@ pub struct Egress {
     client: Client<Connector, Outgoing>,
     parts: Parts,
     open: Arc<Places>,
+    guards: Arc<Guards>,
     handle: Handle,
 }
 
@@ -71,20 +75,21 @@ pub(super) struct Parts {
 impl Egress {
     /// Sends from the runtime of `handle`, which needs timers and I/O. What the
     /// operating system trusts is read once, here.
-    pub fn new(settings: settings::Egress, handle: Handle) -> Arc<Egress> {
+    pub fn new(settings: settings::Egress, guards: Arc<Guards>, handle: Handle) -> Arc<Egress> {
         let parts = Parts {
             resolver: system_resolver(),
             tls: system_tls(),
         };
-        Arc::new(Egress::with(settings, handle, parts, Arc::default()))
+        Egress::with(settings, guards, handle, parts, Arc::default())
     }
 
     pub(super) fn with(
         settings: settings::Egress,
+        guards: Arc<Guards>,
         handle: Handle,
         parts: Parts,
         open: Arc<Places>,
-    ) -> Egress {
+    ) -> Arc<Egress> {
         let Parts { resolver, tls } = parts.clone();
         let allowed = settings.allow_networks.clone();
         let connector = Connector::new(allowed, settings.connect_timeout, resolver, tls);
@@ -95,13 +100,14 @@ impl Egress {
             .pool_max_idle_per_host(KEPT_MAX)
             .http1_max_buf_size(HEAD_MAX_BYTES)
             .build(connector);
-        Egress {
+        Arc::new(Egress {
             settings,
             client,
             parts,
             open,
+            guards,
             handle,
-        }
+        })
     }
 
     /// The same under other settings. Requests that run keep theirs; kept
@@ -112,7 +118,8 @@ impl Egress {
             return Arc::clone(self);
         }
         let (handle, parts) = (self.handle.clone(), self.parts.clone());
-        Arc::new(Egress::with(settings, handle, parts, Arc::clone(&self.open)))
+        let (guards, open) = (Arc::clone(&self.guards), Arc::clone(&self.open));
+        Egress::with(settings, guards, handle, parts, open)
     }
 
     /// How many requests are open.
@@ -121,16 +128,40 @@ impl Egress {
     }
 
     /// Sends `request` to `origin`, whatever its URI says of scheme and authority,
-    /// and waits for the answer's head. It starts at once.
+    /// and waits for the answer's head. It starts at once. What has failed lately
+    /// is not asked, each plugin's failures counting for itself alone; what can be
+    /// sent again, a request without a body that changes nothing, may be.
     pub fn send(
-        &self,
+        self: &Arc<Egress>,
         origin: &Origin,
         request: Request<RequestBody>,
         asked: Timeouts,
         caller: &Caller,
     ) -> impl Future<Output = Result<Response<Received>, Failure>> + Send + use<> {
-        let exchange = self.prepare(origin, request, asked, caller);
-        let running = exchange.map(|exchange| AbortOnDropHandle::new(self.handle.spawn(exchange.run())));
+        let again = again(&request);
+        let first = self.prepare(origin, request, asked, caller);
+        let running = first.map(|first| {
+            let (egress, origin, caller) = (Arc::clone(self), origin.clone(), caller.clone());
+            let guard = self.guards.get("http", &caller.guarded_as(&origin));
+            let deadline = caller.deadline();
+            AbortOnDropHandle::new(self.handle.spawn(async move {
+                let safe = again.is_some();
+                let mut first = Some(first);
+                let attempt = |_| {
+                    let exchange = match (first.take(), &again) {
+                        (Some(first), _) => Ok(first),
+                        (None, Some(again)) => egress.prepare(&origin, again.request(), asked, &caller),
+                        (None, None) => Err(Failure::Stopped),
+                    };
+                    async move { judged(exchange?.run().await) }
+                };
+                match guard.run(deadline, safe, attempt).await {
+                    Ok(answer) => Ok(answer),
+                    Err(Ended::Answered(answer)) => Ok(*answer),
+                    Err(Ended::Failed(failure)) => Err(failure),
+                }
+            }))
+        });
         async move { running?.await.unwrap_or(Err(Failure::Stopped)) }
     }
 

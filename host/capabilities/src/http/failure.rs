@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use super::address::Prohibited;
 
@@ -22,6 +23,11 @@ pub enum Failure {
     PluginBusy(usize),
     #[error("the call has {0} requests open, which is as many as one may have")]
     CallBusy(usize),
+    /// It has failed lately.
+    #[error("the origin failed lately and is left alone for {} ms", .0.as_millis())]
+    LeftAlone(Duration),
+    #[error("as many requests as allowed wait for this origin")]
+    Waiting,
     #[error("{name} cannot be resolved: {fault}")]
     Resolve { name: String, fault: String },
     #[error("{0} was not resolved in time")]

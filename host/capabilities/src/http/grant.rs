@@ -8,6 +8,8 @@
 //! A grant opens a name. Where the name leads to is looked at apart from it, see
 //! [`address`](super::address): an address that is not public needs both.
 
+use std::fmt;
+
 use super::origin::{Host, Origin, Scheme};
 
 /// What a plugin may reach.
@@ -73,6 +75,21 @@ impl Grant {
             (Names::Below(_), Host::Address(_)) => false,
         };
         named && self.scheme == origin.scheme && self.port == origin.port
+    }
+}
+
+/// In one form, however it was written: `https://api.example.com`.
+impl fmt::Display for Grant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}://", self.scheme.as_str())?;
+        match &self.names {
+            Names::Exactly(host) => write!(formatter, "{host}")?,
+            Names::Below(domain) => write!(formatter, "*.{domain}")?,
+        }
+        match self.port == self.scheme.default_port() {
+            true => Ok(()),
+            false => write!(formatter, ":{}", self.port),
+        }
     }
 }
 

@@ -110,7 +110,7 @@ impl Asking {
     fn new(state: &CallState) -> Asking {
         let over = CancellationToken::new();
         Asking {
-            caller: Caller::new(state.plugin_name(), over.clone()),
+            caller: Caller::new(state.plugin_name(), over.clone()).until(state.deadline()),
             gate: state.gate().clone(),
             meters: state.meters().clone(),
             egress: state.service(),
@@ -126,7 +126,7 @@ impl Asking {
         options: Option<RequestOptions>,
     ) -> Result<impl Future<Output = Result<http::Response<WasiBody>, Error>> + Send + use<>, Error> {
         let origin = Origin::of(request.uri());
-        let pass = self.enter(origin.as_ref().ok()).ok_or(Error::HttpRequestDenied)?;
+        let (pass, line) = self.enter(origin.as_ref().ok()).ok_or(Error::HttpRequestDenied)?;
         let origin = match origin {
             Ok(origin) => origin,
             Err(failure) => return pass.leave(Err(Error::from(failure))),
@@ -141,7 +141,8 @@ impl Asking {
             idle: options.between_bytes_timeout,
         });
         let request = request.map(|body| body.map_err(|_| Failure::Abandoned).boxed_unsync());
-        let answer = egress.send(&origin, request, timeouts, &self.caller);
+        let caller = self.caller.under(line);
+        let answer = egress.send(&origin, request, timeouts, &caller);
         let (caller, told) = (self.caller.clone(), Arc::clone(&self.told));
         Ok(async move {
             let answer = pass.leave(answer.await);
@@ -154,14 +155,20 @@ impl Asking {
 
     /// The way through the gate, under the line of the grants that opens
     /// `origin`. What names no origin is about none of them.
-    fn enter(&self, origin: Option<&Origin>) -> Option<Pass> {
+    fn enter(&self, origin: Option<&Origin>) -> Option<(Pass, Option<Grant>)> {
+        let mut opening = None;
         let scope = origin.map(|origin| {
-            let mut granted = self.gate.granted("http").into_iter();
-            let opening = granted.find(|line| Grant::parse(line).is_ok_and(|grant| grant.opens(origin)));
-            opening.unwrap_or_else(|| origin.to_string())
+            for line in self.gate.granted("http") {
+                opening = Grant::parse(&line).ok().filter(|grant| grant.opens(origin));
+                if opening.is_some() {
+                    return line;
+                }
+            }
+            origin.to_string()
         });
         let bytes = scope.as_ref().map_or(0, String::len);
-        self.gate.enter(&HANDLE, scope.as_deref(), bytes).ok()
+        let pass = self.gate.enter(&HANDLE, scope.as_deref(), bytes).ok()?;
+        Some((pass, opening))
     }
 }
 
@@ -229,7 +236,10 @@ impl From<Failure> for Error {
         match failure {
             Failure::Uri(_) => Error::HttpRequestUriInvalid,
             Failure::Method(_) => Error::HttpRequestMethodInvalid,
-            Failure::Busy(_) | Failure::PluginBusy(_) | Failure::CallBusy(_) => Error::ConnectionLimitReached,
+            Failure::LeftAlone(_) => Error::DestinationUnavailable,
+            Failure::Waiting | Failure::Busy(_) | Failure::PluginBusy(_) | Failure::CallBusy(_) => {
+                Error::ConnectionLimitReached
+            }
             Failure::Resolve { .. } => Error::DnsError {
                 rcode: Some(String::from("address not available")),
                 info_code: None,

@@ -19,6 +19,7 @@ mod failure;
 mod grant;
 mod guest;
 mod origin;
+mod repeat;
 pub mod settings;
 
 pub use address::{Kind, Prohibited};

@@ -19,6 +19,7 @@ use futures_util::stream;
 use http::{Method, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use segue_resilience::Guards;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -40,14 +41,14 @@ fn local() -> settings::Egress {
 }
 
 /// Sends under `settings`, with every name leading to this machine.
-fn egress(settings: settings::Egress) -> Egress {
+fn egress(settings: settings::Egress) -> Arc<Egress> {
     resolving(settings, |_| Ok(vec![[127, 0, 0, 1].into()]))
 }
 
 fn resolving(
     settings: settings::Egress,
     resolve: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
-) -> Egress {
+) -> Arc<Egress> {
     with(
         settings,
         resolver(resolve),
@@ -64,9 +65,10 @@ fn connect_here() -> Resolver {
     resolver(|_| Ok(vec![[127, 0, 0, 1].into()]))
 }
 
-fn with(settings: settings::Egress, resolver: Resolver, tls: Tls) -> Egress {
+fn with(settings: settings::Egress, resolver: Resolver, tls: Tls) -> Arc<Egress> {
     Egress::with(
         settings,
+        Guards::permissive(),
         Handle::current(),
         Parts { resolver, tls },
         Arc::default(),
@@ -107,14 +109,14 @@ fn caller() -> Caller {
     Caller::new("plugin", CancellationToken::new())
 }
 
-async fn send(egress: &Egress, uri: &str, body: RequestBody) -> Result<Response<Received>, Failure> {
+async fn send(egress: &Arc<Egress>, uri: &str, body: RequestBody) -> Result<Response<Received>, Failure> {
     let (origin, request) = request(uri, body);
     egress
         .send(&origin, request, Timeouts::default(), &caller())
         .await
 }
 
-async fn get(egress: &Egress, uri: &str) -> Result<Response<Received>, Failure> {
+async fn get(egress: &Arc<Egress>, uri: &str) -> Result<Response<Received>, Failure> {
     send(egress, uri, empty()).await
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use segue_resilience::{Guard, Guards};
 use tokio::runtime::Handle;
 
 use super::fault::Fault;
@@ -39,8 +40,12 @@ pub struct Buckets {
 
 impl Buckets {
     /// Files are read and written on the threads of `handle`.
-    pub fn new(settings: KeyValue, handle: Handle) -> Arc<Buckets> {
-        let store = Store::new(settings.path.clone(), handle);
+    pub fn new(settings: KeyValue, guards: &Guards, handle: Handle) -> Arc<Buckets> {
+        Buckets::behind(settings, guards.get("keyvalue", ""), handle)
+    }
+
+    fn behind(settings: KeyValue, guard: Arc<Guard>, handle: Handle) -> Arc<Buckets> {
+        let store = Store::new(settings.path.clone(), guard, handle);
         Arc::new(Buckets { settings, store })
     }
 
@@ -51,7 +56,11 @@ impl Buckets {
             return Arc::clone(self);
         }
         if settings.path != self.store.path() {
-            return Buckets::new(settings, self.store.handle().clone());
+            return Buckets::behind(
+                settings,
+                Arc::clone(self.store.guard()),
+                self.store.handle().clone(),
+            );
         }
         let store = Arc::clone(&self.store);
         Arc::new(Buckets { settings, store })

@@ -1,5 +1,9 @@
 //! Why keys and values could not be read or written.
 
+use std::time::Duration;
+
+use segue_resilience::{Judged, Repeat, Verdict};
+
 /// What went wrong, in the words a plugin is told; they begin with a code of the
 /// host's catalogue. What only the operator should know stands beside them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -7,6 +11,9 @@ pub enum Fault {
     /// The file cannot be opened, read or written. The reason is for the log.
     #[error("store_unavailable: the store of keys and values does not answer; the host's log says why")]
     Unavailable(String),
+    /// The file failed lately; nobody asks it for a while.
+    #[error("circuit_open: the store of keys and values failed lately and is left alone for {} ms", .0.as_millis())]
+    LeftAlone(Duration),
     #[error("store_unavailable: too many calls are waiting for keys and values; try again")]
     Busy,
     #[error("invalid_argument: a key is at most {max} bytes, this one is {bytes}")]
@@ -25,4 +32,25 @@ pub enum Fault {
     NotANumber { bytes: usize },
     #[error("invalid_argument: the sum is beyond 64 bits")]
     Overflow,
+}
+
+/// What a fault says of the file.
+impl Judged for Fault {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Fault::Unavailable(_) => Verdict::Failure {
+                repeat: Repeat::Never,
+            },
+            Fault::Busy | Fault::LeftAlone(_) => Verdict::Neither,
+            // It was read to know that.
+            Fault::TooManyInBucket { .. }
+            | Fault::BucketTooLong { .. }
+            | Fault::NotANumber { .. }
+            | Fault::Overflow => Verdict::Success,
+            Fault::KeyTooLong { .. }
+            | Fault::ValueTooLong { .. }
+            | Fault::TooManyKeys { .. }
+            | Fault::BatchTooLong { .. } => Verdict::Neither,
+        }
+    }
 }

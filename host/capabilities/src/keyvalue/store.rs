@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use rusqlite::{Connection, ErrorCode};
+use segue_resilience::{Admission, Guard, Judged, Refused, Verdict};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -38,6 +39,7 @@ const WAITING_BYTES: usize = 64 << 20;
 
 pub(super) struct Store {
     path: PathBuf,
+    guard: Arc<Guard>,
     handle: Handle,
     opened: ArcSwapOption<Opened>,
     /// Held while the file is opened; in it the lock that keeps other hosts out,
@@ -51,9 +53,10 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(path: PathBuf, handle: Handle) -> Arc<Store> {
+    pub(super) fn new(path: PathBuf, guard: Arc<Guard>, handle: Handle) -> Arc<Store> {
         Arc::new(Store {
             path,
+            guard,
             handle,
             opened: ArcSwapOption::empty(),
             opening: tokio::sync::Mutex::default(),
@@ -70,6 +73,10 @@ impl Store {
 
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    pub(super) fn guard(&self) -> &Arc<Guard> {
+        &self.guard
     }
 
     pub(super) fn state(&self) -> State {
@@ -136,6 +143,33 @@ impl Store {
         &self,
         reading: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
+        let admission = self.admit().await?;
+        let read = self.read_now(reading).await;
+        judge(admission, &read);
+        read
+    }
+
+    /// Writes, and returns when it is on the disk. Dropped before its turn came,
+    /// nothing is written.
+    pub(super) async fn write(&self, owner: Owner, bounds: Bounds, change: Change) -> Result<u64, Fault> {
+        let admission = self.admit().await?;
+        let written = self.write_now(owner, bounds, change).await;
+        judge(admission, &written);
+        written
+    }
+
+    async fn admit(&self) -> Result<Admission, Fault> {
+        let admission = self.guard.admit(None).await;
+        admission.map_err(|why| match why {
+            Refused::Open { retry_after } => Fault::LeftAlone(retry_after),
+            _ => Fault::Busy,
+        })
+    }
+
+    async fn read_now<T: Send + 'static>(
+        &self,
+        reading: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
         let _waiting = self.reads.try_acquire().map_err(|_| Fault::Busy)?;
         let opened = self.open().await?;
         let _running = self.reads_running.acquire().await.map_err(|_| Fault::Busy)?;
@@ -151,9 +185,7 @@ impl Store {
         }
     }
 
-    /// Writes, and returns when it is on the disk. Dropped before its turn came,
-    /// nothing is written.
-    pub(super) async fn write(&self, owner: Owner, bounds: Bounds, change: Change) -> Result<u64, Fault> {
+    async fn write_now(&self, owner: Owner, bounds: Bounds, change: Change) -> Result<u64, Fault> {
         let bytes = u32::try_from(change.bytes()).map_err(|_| Fault::Busy)?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
         let room = room.map_err(|_| Fault::Busy)?;
@@ -209,4 +241,8 @@ impl Store {
         *trouble = Some((words.clone(), Instant::now()));
         Fault::Unavailable(words)
     }
+}
+
+fn judge<T>(admission: Admission, done: &Result<T, Fault>) {
+    admission.judge(done.as_ref().err().map_or(Verdict::Success, Judged::verdict));
 }

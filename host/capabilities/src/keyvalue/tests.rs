@@ -7,6 +7,7 @@ mod files;
 use std::path::Path;
 use std::sync::Arc;
 
+use segue_resilience::Guards;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -24,7 +25,7 @@ fn file(folder: &TempDir) -> KeyValue {
 }
 
 fn buckets(settings: KeyValue) -> Arc<Buckets> {
-    Buckets::new(settings, Handle::current())
+    Buckets::new(settings, &Guards::permissive(), Handle::current())
 }
 
 fn key(text: &str) -> String {
@@ -177,7 +178,8 @@ fn a_guest_s_runtime_needs_no_io() {
         .enable_time()
         .build()
         .unwrap();
-    let bucket = Buckets::new(file(&folder), host.handle().clone()).bucket("p", "notes");
+    let bucket =
+        Buckets::new(file(&folder), &Guards::permissive(), host.handle().clone()).bucket("p", "notes");
     guests.block_on(async {
         bucket.set(key("a"), vec![1]).await.unwrap();
         assert_eq!(bucket.get(key("a")).await, Ok(Some(vec![1])));

@@ -1,5 +1,8 @@
 //! Why a search or a document is refused, and what a plugin sees of it.
 
+use std::time::Duration;
+
+use segue_resilience::{Judged, Repeat, Verdict};
 use segue_runtime::HandlerError;
 
 /// Why a call of this capability fails.
@@ -16,6 +19,12 @@ pub enum Error {
 
     #[error("the folder of the index `{index}` cannot be read: {reason}")]
     FolderGone { index: String, reason: String },
+
+    #[error("the index `{index}` failed lately and is left alone for a while: try again later")]
+    LeftAlone { index: String, retry_after: Duration },
+
+    #[error("the search of the index `{0}` did not end in time")]
+    TimedOut(String),
 
     #[error("too many searches of the index `{0}` are waiting: try again in a moment")]
     Overloaded(String),
@@ -53,6 +62,8 @@ impl Error {
             }
             Error::Overloaded(_) | Error::Share { .. } | Error::Held(_) => "overloaded",
             Error::TextTooLong { .. } | Error::NoDocument { .. } | Error::NotServed(_) => "invalid_argument",
+            Error::LeftAlone { .. } => "circuit_open",
+            Error::TimedOut(_) => "query_timeout",
             Error::Cancelled => "cancelled",
         }
     }
@@ -60,9 +71,22 @@ impl Error {
     /// Whether the same call may do better later, and after how long.
     fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            Error::Reading(_) | Error::FolderGone { .. } => Some(1_000),
+            Error::LeftAlone { retry_after, .. } => u64::try_from(retry_after.as_millis()).ok(),
+            Error::Reading(_) | Error::FolderGone { .. } | Error::TimedOut(_) => Some(1_000),
             Error::Overloaded(_) | Error::Share { .. } | Error::Held(_) => Some(100),
             _ => None,
+        }
+    }
+}
+
+/// What an error says of the index.
+impl Judged for Error {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Error::Internal(_) | Error::FolderGone { .. } | Error::TimedOut(_) => Verdict::Failure {
+                repeat: Repeat::Never,
+            },
+            _ => Verdict::Neither,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use segue_resilience::Guards;
 use tokio::runtime::Handle;
 
 use super::error::Error;
@@ -15,6 +16,7 @@ use super::settings::Index;
 /// their grants, not here.
 pub struct Indexes {
     libraries: BTreeMap<String, Library>,
+    guards: Arc<Guards>,
     runtime: Handle,
     pace: Pace,
 }
@@ -34,13 +36,19 @@ pub struct State {
 impl Indexes {
     /// Starts to read the folders. Searching, reading files and watching is done
     /// on `runtime`, which must have timers.
-    pub fn new(settings: BTreeMap<String, Index>, runtime: Handle) -> Arc<Indexes> {
-        Indexes::with_pace(settings, runtime, Pace::default())
+    pub fn new(settings: BTreeMap<String, Index>, guards: Arc<Guards>, runtime: Handle) -> Arc<Indexes> {
+        Indexes::with_pace(settings, guards, runtime, Pace::default())
     }
 
-    pub(super) fn with_pace(settings: BTreeMap<String, Index>, runtime: Handle, pace: Pace) -> Arc<Indexes> {
+    pub(super) fn with_pace(
+        settings: BTreeMap<String, Index>,
+        guards: Arc<Guards>,
+        runtime: Handle,
+        pace: Pace,
+    ) -> Arc<Indexes> {
         let none = Indexes {
             libraries: BTreeMap::new(),
+            guards,
             runtime,
             pace,
         };
@@ -59,7 +67,13 @@ impl Indexes {
                 .and_then(|library| library.under(&settings));
             let library = match kept {
                 Some(library) => Ok(library),
-                None => Library::open(&name, settings, &self.runtime, self.pace),
+                None => Library::open(
+                    &name,
+                    settings,
+                    self.guards.get("search", &name),
+                    &self.runtime,
+                    self.pace,
+                ),
             };
             match library {
                 Ok(library) => {
@@ -70,6 +84,7 @@ impl Indexes {
         }
         Arc::new(Indexes {
             libraries,
+            guards: Arc::clone(&self.guards),
             runtime: self.runtime.clone(),
             pace: self.pace,
         })

@@ -2,7 +2,9 @@
 //! Dropping it ends its task.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use segue_resilience::{Guard, Judged, Refused, Verdict};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -37,6 +39,7 @@ pub struct Document {
 pub(super) struct Library {
     pub(super) settings: Arc<Index>,
     pub(super) shared: Arc<Shared>,
+    guard: Arc<Guard>,
     runtime: Handle,
     turns: Arc<Semaphore>,
     /// Searches that run or wait.
@@ -46,7 +49,13 @@ pub(super) struct Library {
 
 impl Library {
     /// Starts to read the folder, on `runtime`, and to follow it.
-    pub(super) fn open(name: &str, settings: Index, runtime: &Handle, pace: Pace) -> Result<Library, Error> {
+    pub(super) fn open(
+        name: &str,
+        settings: Index,
+        guard: Arc<Guard>,
+        runtime: &Handle,
+        pace: Pace,
+    ) -> Result<Library, Error> {
         let store = Store::new().map_err(|error| Error::Internal(error.to_string()))?;
         let settings = Arc::new(settings);
         let shared = Arc::new(Shared::new(name, store));
@@ -61,6 +70,7 @@ impl Library {
         Ok(Library {
             settings,
             shared,
+            guard,
             runtime: runtime.clone(),
             turns: Arc::new(Semaphore::new(AT_A_TIME)),
             open: Arc::default(),
@@ -78,6 +88,7 @@ impl Library {
         (same == *settings).then(|| Library {
             settings: Arc::new(same),
             shared: Arc::clone(&self.shared),
+            guard: Arc::clone(&self.guard),
             runtime: self.runtime.clone(),
             turns: Arc::clone(&self.turns),
             open: Arc::clone(&self.open),
@@ -110,9 +121,11 @@ impl Library {
             Arc::clone(&self.turns),
             self.runtime.clone(),
         );
+        let guard = Arc::clone(&self.guard);
         let (text, limit) = (text.to_owned(), limit.min(MAX_HITS));
         let (max_file, index) = (self.settings.max_file, self.shared.name.clone());
         let task = self.runtime.spawn(async move {
+            let admission = guard.admit(None).await.map_err(|why| refused(why, &index))?;
             // Never closed, so never an error.
             let turn = turns.acquire_owned().await;
             let work = runtime.spawn_blocking(move || {
@@ -120,9 +133,12 @@ impl Library {
                 drop((turn, place));
                 found
             });
-            let found = work
-                .await
-                .unwrap_or_else(|error| Err(Error::Internal(error.to_string())));
+            let most = guard.policy().timeout.unwrap_or(Duration::MAX);
+            let found = match tokio::time::timeout(most, work).await {
+                Ok(found) => found.unwrap_or_else(|error| Err(Error::Internal(error.to_string()))),
+                Err(_) => Err(Error::TimedOut(index.clone())),
+            };
+            admission.judge(found.as_ref().err().map_or(Verdict::Success, Judged::verdict));
             if let Err(Error::Internal(reason)) = &found {
                 tracing::error!(index, reason, "a search failed inside the host");
             }
@@ -157,6 +173,15 @@ impl Library {
             title: text.title().unwrap_or_else(|| known.path.to_string()),
             text: text.text,
         })
+    }
+}
+
+fn refused(why: Refused, index: &str) -> Error {
+    let index = index.to_owned();
+    match why {
+        Refused::Open { retry_after } => Error::LeftAlone { index, retry_after },
+        Refused::Full => Error::Overloaded(index),
+        Refused::TooLate | Refused::TimedOut { .. } => Error::TimedOut(index),
     }
 }
 

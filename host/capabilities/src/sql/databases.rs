@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use segue_resilience::Guards;
 use tokio::runtime::Handle;
 
 use super::error::Error;
@@ -20,37 +21,49 @@ const LOOK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Databases {
     stores: BTreeMap<String, Arc<Store>>,
+    guards: Arc<Guards>,
     handle: Handle,
 }
 
 impl Databases {
     /// Databases whose work runs on the runtime of `handle`. Files are opened
     /// when they are needed.
-    pub fn new(settings: BTreeMap<String, Database>, handle: Handle) -> Arc<Databases> {
-        Databases::build(settings, handle, &BTreeMap::new())
+    pub fn new(settings: BTreeMap<String, Database>, guards: Arc<Guards>, handle: Handle) -> Arc<Databases> {
+        Databases::build(settings, guards, handle, &BTreeMap::new())
     }
 
     /// These databases; what is configured as before is carried over with its
     /// connections.
     pub fn update(&self, settings: BTreeMap<String, Database>) -> Arc<Databases> {
-        Databases::build(settings, self.handle.clone(), &self.stores)
+        Databases::build(
+            settings,
+            Arc::clone(&self.guards),
+            self.handle.clone(),
+            &self.stores,
+        )
     }
 
     fn build(
         settings: BTreeMap<String, Database>,
+        guards: Arc<Guards>,
         handle: Handle,
         before: &BTreeMap<String, Arc<Store>>,
     ) -> Arc<Databases> {
         let store = |(name, settings): (String, Database)| {
             let same = before.get(&name).filter(|store| store.settings == settings);
-            let store = same
-                .map(Arc::clone)
-                .unwrap_or_else(|| Arc::new(Store::new(name.clone(), settings, handle.clone())));
+            let store = same.map(Arc::clone).unwrap_or_else(|| {
+                let guard = guards.get("sql", &name);
+                Arc::new(Store::new(name.clone(), settings, guard, handle.clone()))
+            });
             store.look();
             (name, store)
         };
         let stores = settings.into_iter().map(store).collect();
-        Arc::new(Databases { stores, handle })
+        Arc::new(Databases {
+            stores,
+            guards,
+            handle,
+        })
     }
 
     /// The database of this name.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use segue_resilience::{Judged, Repeat, Verdict};
 use segue_runtime::HandlerError;
 
 /// When to come back to a database that cannot be read now.
@@ -27,6 +28,9 @@ pub enum Error {
     TimedOut(Duration),
     #[error("the database `{database}` cannot be read now: {reason}")]
     Unavailable { database: String, reason: &'static str },
+    /// It could not be read lately; nobody asks it for a while.
+    #[error("the database `{database}` could not be read lately and is left alone for {}", humantime::format_duration(whole(*.retry_after)))]
+    LeftAlone { database: String, retry_after: Duration },
     #[error("the database `{0}` answers as many queries as it may, and as many wait: try again")]
     Overloaded(String),
     /// Nobody waits for the answer any more.
@@ -43,6 +47,7 @@ impl Error {
             Error::Forbidden(_) => "query_forbidden",
             Error::TimedOut(_) => "query_timeout",
             Error::Unavailable { .. } => "store_unavailable",
+            Error::LeftAlone { .. } => "circuit_open",
             Error::Overloaded(_) => "overloaded",
             Error::Dropped => "cancelled",
         }
@@ -51,9 +56,33 @@ impl Error {
     fn retry(&self) -> (bool, Option<Duration>) {
         match self {
             Error::Unavailable { .. } => (true, Some(UNAVAILABLE_RETRY)),
+            Error::LeftAlone { retry_after, .. } => (true, Some(*retry_after)),
             Error::Overloaded(_) => (true, Some(OVERLOADED_RETRY)),
             Error::TimedOut(_) => (true, None),
             _ => (false, None),
+        }
+    }
+}
+
+/// To the millisecond, as people are told.
+fn whole(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What an error says of the database.
+impl Judged for Error {
+    fn verdict(&self) -> Verdict {
+        match self {
+            // It has read the statement.
+            Error::Invalid(_) | Error::Forbidden(_) => Verdict::Success,
+            Error::Unavailable { .. } => Verdict::Failure {
+                repeat: Repeat::Never,
+            },
+            // One plugin's slow statements must not close the database to others.
+            Error::TimedOut(_) => Verdict::Neither,
+            Error::Argument(_) | Error::LeftAlone { .. } | Error::Overloaded(_) | Error::Dropped => {
+                Verdict::Neither
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One database: its connections, whose turn it is, and how it stands.
 //!
-//! What is asked of it runs on a thread of its own. SQLite folds nested queries
+//! What is asked of it passes its guard, and runs on a thread of its own. SQLite folds nested queries
 //! into expressions that may nest thousands deep, and walks them by recursion:
 //! the stack of an ordinary thread is too short for what the limits of a
 //! connection let through, and a stack that overflows ends the process.
@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use segue_resilience::{Guard, Judged, Refused, Verdict};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
@@ -42,6 +43,7 @@ pub struct Store {
     pub(super) name: String,
     pub(super) settings: Database,
     pub(super) handle: Handle,
+    guard: Arc<Guard>,
     pub(super) health: Health,
     /// For guests' statements.
     pub(super) guests: Pool,
@@ -53,7 +55,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub(super) fn new(name: String, settings: Database, handle: Handle) -> Store {
+    pub(super) fn new(name: String, settings: Database, guard: Arc<Guard>, handle: Handle) -> Store {
         Store {
             health: Health::default(),
             guests: Pool::new(settings.path.clone(), Link::for_guests, settings.connections),
@@ -63,6 +65,7 @@ impl Store {
             scratch_max_bytes: scratch::MAX_BYTES,
             name,
             settings,
+            guard,
             handle,
         }
     }
@@ -107,14 +110,53 @@ impl Store {
     ) -> Running<T> {
         let (sender, result) = oneshot::channel();
         let store = Arc::clone(self);
-        let task = Task::until(asker.until.min(Instant::now() + self.settings.timeout));
+        let timeout = self.settings.timeout;
+        let timeout = self
+            .guard
+            .policy()
+            .timeout
+            .map_or(timeout, |most| most.min(timeout));
+        let task = Task::until(asker.until.min(Instant::now() + timeout));
         let brake = Arc::clone(&task.brake);
         self.handle.spawn(async move {
-            let done = store.supervise(&asker.plugin, task, job).await;
+            let done = store.guarded(&asker.plugin, task, job).await;
             // Nobody may be waiting any more.
             let _ = sender.send(done);
         });
         Running::new(brake, result)
+    }
+
+    /// Has it done unless the database is left alone for a while, and notes what
+    /// the end of it says of the database.
+    async fn guarded<T: Send + 'static>(
+        self: Arc<Store>,
+        plugin: &str,
+        task: Task,
+        job: impl FnOnce(&Store, &Task) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let brake = Arc::clone(&task.brake);
+        let admission = tokio::select! {
+            biased;
+            () = brake.pulled() => return Err(Error::Dropped),
+            admission = self.guard.admit(Some(task.until.into())) => admission,
+        };
+        let admission = admission.map_err(|why| self.refused(why, &task))?;
+        let done = Arc::clone(&self).supervise(plugin, task, job).await;
+        let verdict = done.as_ref().err().map_or(Verdict::Success, Judged::verdict);
+        admission.judge(verdict);
+        done
+    }
+
+    fn refused(&self, why: Refused, task: &Task) -> Error {
+        let database = self.name.clone();
+        match why {
+            Refused::Open { retry_after } => Error::LeftAlone {
+                database,
+                retry_after,
+            },
+            Refused::Full => Error::Overloaded(database),
+            Refused::TooLate | Refused::TimedOut { .. } => Error::TimedOut(task.time),
+        }
     }
 
     async fn supervise<T: Send + 'static>(

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::faults::{Fault, Faults};
 use super::overrides::{Overrides, process_environment};
 use super::reader::{Reader, Table};
-use super::{Config, backends, routes, sections, strays};
+use super::{Config, backends, resilience, routes, sections, strays};
 
 /// A config is written by people; past this it is some other file.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -173,6 +173,7 @@ fn read(reader: &Reader<'_>, items: &DeTable<'_>) -> Config {
     let config = Config {
         admin: sections::admin(&root, &server),
         plugins: sections::plugins(&root, &server.state, &names),
+        resilience: resilience::resilience(&root, &names),
         backends,
         server,
         runtime: sections::runtime(&root),

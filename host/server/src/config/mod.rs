@@ -9,6 +9,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `model.rs`, `backends.rs` | every key: meaning, unit, default, bounds |
+//! | `resilience.rs` | what stands around dependencies and handlers |
 //! | `sections.rs`, `backends/`, `grants.rs`, `routes.rs` | reading and checking them |
 //! | `reader.rs`, `value.rs` | tables and values with their places |
 //! | `overrides.rs`, `strays.rs` | variables; keys and variables that set nothing |
@@ -25,6 +26,7 @@ mod model;
 mod overrides;
 mod reader;
 mod redact;
+mod resilience;
 mod routes;
 mod secret;
 mod sections;
@@ -44,6 +46,7 @@ pub use load::{LoadFailure, check, load, parse};
 pub use model::{
     Admin, Endpoint, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route, Runtime, Server, Session,
 };
+pub use resilience::{InForce, KINDS, Knob, Resilience, Setting};
 pub use routes::{RESERVED_PATHS, winner};
 pub use secret::Secret;
 
@@ -65,6 +68,8 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// What plugins may be granted.
     pub backends: Backends,
+    /// What stands around it, and around handlers.
+    pub resilience: Resilience,
     /// What the file names and was not there when it was read.
     absences: Vec<Fault>,
     /// Where each key that is not at its default was set.

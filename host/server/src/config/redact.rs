@@ -13,7 +13,7 @@ use super::value::time;
 /// Keys that take effect at once when the config is read again; a section
 /// stands for all its keys. Every other key needs a restart, so a new key is
 /// safe until somebody shows that it is hot.
-const HOT: [&str; 22] = [
+const HOT: [&str; 23] = [
     "endpoint",
     "http",
     "keyvalue",
@@ -22,6 +22,7 @@ const HOT: [&str; 22] = [
     "outbox",
     "plugins.auto_widen",
     "plugins.max_grants",
+    "resilience",
     "route",
     "search",
     "server.body_timeout",
@@ -69,6 +70,7 @@ impl Config {
             ("llm", json!(self.backends.llm)),
             ("http", json!(self.backends.http)),
             ("keyvalue", json!(self.backends.keyvalue)),
+            ("resilience", json!(self.resilience)),
             ("route", json!(self.routes)),
             ("endpoint", json!(self.endpoints)),
         ];

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 use segue_capabilities::Backends;
+use segue_resilience::Guards;
 use segue_runtime::{HandlerError, Reply};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -63,8 +64,9 @@ pub(crate) async fn bench_in(folder: TempDir, config: &str) -> Bench {
     let metrics = Metrics::new().unwrap();
     let runtime = segue_runtime::Runtime::start(config.runtime_settings()).unwrap();
     metrics.watch_runtime(runtime.clone()).unwrap();
-    let backends = Backends::start(config.backends.settings(), Handle::current());
-    let app = App::new(config, backends, runtime, metrics, options);
+    let guards = Guards::new(Arc::new(config.resilience.clone()));
+    let backends = Backends::start(config.backends.settings(), guards.clone(), Handle::current());
+    let app = App::new(config, backends, guards, runtime, metrics, options);
     Bench {
         app,
         gate,

@@ -154,7 +154,7 @@ async fn one_request_too_many_is_refused_at_once() {
     assert_eq!(egress.in_flight(), 0);
 }
 
-async fn get_as(caller: &Caller, egress: &Egress, uri: &str) -> Result<Response<Received>, Failure> {
+async fn get_as(caller: &Caller, egress: &Arc<Egress>, uri: &str) -> Result<Response<Received>, Failure> {
     let (origin, request) = request(uri, empty());
     egress.send(&origin, request, Timeouts::default(), caller).await
 }
@@ -214,7 +214,7 @@ async fn one_call_leaves_room_to_the_others_of_its_plugin() {
 #[tokio::test]
 async fn other_settings_keep_what_is_open_in_view() {
     let server = Server::answering("hello").await;
-    let before = Arc::new(egress(local()));
+    let before = egress(local());
     assert!(Arc::ptr_eq(&before, &before.update(local())));
     let open = get(&before, &server.uri("api.test")).await.unwrap();
     let after = before.update(settings::Egress {

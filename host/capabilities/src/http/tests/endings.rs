@@ -5,7 +5,7 @@ use super::server::{Seen, Server};
 use super::*;
 
 fn started(
-    egress: &Egress,
+    egress: &Arc<Egress>,
     uri: &str,
     body: RequestBody,
     over: &CancellationToken,

@@ -68,7 +68,11 @@ async fn a_private_address_is_not_reached() {
 #[tokio::test]
 async fn the_system_s_own_names_are_checked_alike() {
     let mut server = Server::answering("secret").await;
-    let system = Egress::new(settings::Egress::default(), Handle::current());
+    let system = Egress::new(
+        settings::Egress::default(),
+        Guards::permissive(),
+        Handle::current(),
+    );
     let refused = get(&system, &server.uri("localhost")).await;
     assert!(matches!(refused, Err(Failure::Prohibited(_))), "{refused:?}");
     assert_eq!(server.unread(), []);

@@ -173,7 +173,7 @@ async fn the_folder_itself_may_be_missing_vanish_and_come_back() {
         rescan: Duration::from_millis(50),
         ..BY_EVENTS
     };
-    let indexes = Indexes::with_pace(settings, Handle::current(), pace);
+    let indexes = Indexes::with_pace(settings, Guards::permissive(), Handle::current(), pace);
     let site = Site { base, indexes };
     let gone = || async { matches!(ask(&site.indexes, "x", 1).await, Err(Error::FolderGone { .. })) };
     site.until("it is missing", gone).await;

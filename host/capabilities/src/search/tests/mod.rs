@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use segue_resilience::Guards;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
@@ -51,7 +52,7 @@ impl Site {
         let mut index = Index::at(root);
         set(&mut index);
         let settings = BTreeMap::from([("docs".to_owned(), index)]);
-        let indexes = Indexes::with_pace(settings, Handle::current(), pace);
+        let indexes = Indexes::with_pace(settings, Guards::permissive(), Handle::current(), pace);
         let site = Site { base, indexes };
         site.until("it is read", || async { site.ready() }).await;
         site

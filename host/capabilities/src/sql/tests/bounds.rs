@@ -303,7 +303,12 @@ async fn a_query_that_nobody_waits_for_never_begins() {
 #[tokio::test]
 async fn temporary_files_are_bounded() {
     let shop = Shop::new();
-    let mut store = Store::new(String::from("shop"), shop.settings(), Handle::current());
+    let mut store = Store::new(
+        String::from("shop"),
+        shop.settings(),
+        Guards::permissive().get("sql", "shop"),
+        Handle::current(),
+    );
     store.scratch_max_bytes = 8 << 20;
     let store = Arc::new(store);
     let sorted = format!("SELECT printf('%.*c', 100000, 'x') || i AS x FROM ({COUNTING}) ORDER BY x");

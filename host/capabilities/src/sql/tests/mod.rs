@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use segue_resilience::Guards;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
@@ -43,7 +44,7 @@ impl Shop {
     /// The database, opened by a host with these settings.
     fn open(&self, settings: Database) -> Arc<Store> {
         let settings = [(String::from("shop"), settings)].into();
-        let databases = Databases::new(settings, Handle::current());
+        let databases = Databases::new(settings, Guards::permissive(), Handle::current());
         Arc::clone(databases.get("shop").unwrap())
     }
 

@@ -4,6 +4,7 @@
 mod backends;
 mod faults;
 mod overrides;
+mod resilience;
 mod resolved;
 
 use std::collections::BTreeMap;

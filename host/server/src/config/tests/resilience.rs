@@ -1,0 +1,205 @@
+//! What `[resilience]` makes of its tables.
+
+use std::time::Duration;
+
+use segue_resilience::{Key, Policies};
+
+use super::*;
+use crate::config::{Knob, Resilience, Setting};
+
+const BASE: &str = "[sql.shop]\nurl = \"sqlite:shop.db\"\n[llm.main]\nprovider = \"offline\"\n";
+
+fn resilience(text: &str) -> Resilience {
+    good(&format!("{BASE}{text}")).resilience
+}
+
+/// A value and where it is from.
+fn of(resilience: &Resilience, kind: &str, name: &str, knob: Knob) -> (Setting, String) {
+    let found = resilience.in_force(kind, name).remove(&knob).unwrap();
+    (found.value, found.from.to_string())
+}
+
+// B3, N40: five failures, thirty seconds; X6, X7: three retries, two seconds.
+#[test]
+fn without_a_word_everything_has_a_breaker_and_upstreams_have_retries() {
+    let none = resilience("");
+    for kind in crate::config::KINDS {
+        let policy = none.of(&Key::new(kind, "any"));
+        let breaker = policy.breaker.unwrap();
+        assert_eq!(breaker.failure_threshold, 5, "{kind}");
+        if kind != "cache" {
+            assert_eq!(breaker.reset_timeout, Duration::from_secs(30), "{kind}");
+        }
+        assert_eq!(policy.bulkhead, None, "{kind}");
+        let retries = if ["http", "llm"].contains(&kind) { 3 } else { 0 };
+        assert_eq!(policy.retry.retries, retries, "{kind}");
+    }
+    let retry = none.of(&Key::new("http", "https://a.example#greet")).retry;
+    assert_eq!(retry.backoff, Duration::from_secs(2));
+    assert_eq!(
+        of(&none, "sql", "shop", Knob::Probes),
+        (Setting::Count(1), "built in".into())
+    );
+}
+
+#[test]
+fn what_stands_nearer_wins_and_says_where_it_stands() {
+    let text = "
+[resilience]
+failure_threshold = 9
+timeout = \"7s\"
+[resilience.llm]
+tier = \"resource-intensive\"
+probes = 2
+[resilience.llm.main]
+timeout = \"1s\"
+concurrency = \"off\"
+";
+    let resilience = resilience(text);
+    let main = |knob| of(&resilience, "llm", "main", knob);
+    assert_eq!(
+        main(Knob::FailureThreshold),
+        (Setting::Count(9), "segue.toml:7:21".into())
+    );
+    assert_eq!(main(Knob::Timeout).0, Setting::Time(Duration::from_secs(1)));
+    assert_eq!(main(Knob::Concurrency).0, Setting::Off);
+    assert_eq!(
+        main(Knob::Queue),
+        (
+            Setting::Count(32),
+            "tier resource-intensive, segue.toml:10:8".into()
+        )
+    );
+    assert_eq!(main(Knob::Probes).0, Setting::Count(2));
+    // A tier further in wins over a key further out.
+    let other = of(&resilience, "llm", "other", Knob::Timeout);
+    assert_eq!(other.0, Setting::Time(Duration::from_secs(60)), "X3");
+    assert_eq!(
+        of(&resilience, "sql", "shop", Knob::Timeout).0,
+        Setting::Time(Duration::from_secs(7))
+    );
+    let policy = resilience.of(&Key::new("llm", "main/east"));
+    assert_eq!(
+        (policy.bulkhead, policy.timeout),
+        (None, Some(Duration::from_secs(1)))
+    );
+}
+
+// O18
+#[test]
+fn a_tier_bundles_timeout_concurrency_and_limit() {
+    for (tier, seconds, concurrency, limit) in [
+        ("high-performance", 5, 256, 1_000),
+        ("standard", 30, 64, 100),
+        ("resource-intensive", 60, 8, 10),
+    ] {
+        let resilience = resilience(&format!("[resilience.handler.chat]\ntier = \"{tier}\"\n"));
+        let policy = resilience.of(&Key::new("handler", "chat"));
+        assert_eq!(policy.timeout, Some(Duration::from_secs(seconds)));
+        assert_eq!(policy.bulkhead.unwrap().concurrency, concurrency);
+        assert_eq!(
+            of(&resilience, "handler", "chat", Knob::RateLimit).0,
+            Setting::Count(limit)
+        );
+        assert_eq!(resilience.of(&Key::new("handler", "echo")).bulkhead, None);
+    }
+}
+
+// X30, X31, X32
+#[test]
+fn a_profile_sets_the_whole_host_and_yields_to_what_is_written() {
+    for (profile, timeout, retries, backoff) in [
+        ("high-load", Some(60), 5, 3),
+        ("constrained", Some(90), 3, 2),
+        ("high-availability", None, 10, 2),
+    ] {
+        let resilience = resilience(&format!(
+            "[resilience]\nprofile = \"{profile}\"\n[resilience.llm]\nprobes = 3\n"
+        ));
+        let policy = resilience.of(&Key::new("llm", "main"));
+        assert_eq!(policy.timeout, timeout.map(Duration::from_secs), "{profile}");
+        assert_eq!(policy.retry.retries, retries, "{profile}");
+        assert_eq!(policy.retry.backoff, Duration::from_secs(backoff), "{profile}");
+        assert_eq!(
+            resilience.of(&Key::new("sql", "shop")).retry.retries,
+            0,
+            "{profile}"
+        );
+    }
+    let resilience = resilience("[resilience]\nprofile = \"constrained\"\nreset_timeout = \"1m\"\n");
+    let breaker = resilience.of(&Key::new("sql", "shop")).breaker.unwrap();
+    assert_eq!(
+        (breaker.failure_threshold, breaker.reset_timeout),
+        (3, Duration::from_secs(60))
+    );
+}
+
+// B24
+#[test]
+fn a_variable_sets_a_threshold() {
+    let env = BTreeMap::from([(
+        "SEGUE_RESILIENCE__SQL__FAILURE_THRESHOLD".to_owned(),
+        "2".to_owned(),
+    )]);
+    let text = format!("{BASE}[resilience.sql]\n");
+    let resilience = parse(&text, Path::new("/srv"), &env).unwrap().resilience;
+    let (value, from) = of(&resilience, "sql", "shop", Knob::FailureThreshold);
+    assert_eq!(value, Setting::Count(2));
+    assert!(
+        from.contains("SEGUE_RESILIENCE__SQL__FAILURE_THRESHOLD"),
+        "{from}"
+    );
+}
+
+#[test]
+fn each_fault_has_its_mend() {
+    for (text, code, mend) in [
+        (
+            "[resilience.llm.mian]",
+            "unknown_name",
+            "did you mean [resilience.llm.main]?",
+        ),
+        (
+            "[resilience.sql.other]",
+            "unknown_name",
+            "add [sql.other], or remove this",
+        ),
+        (
+            "[resilience.keyvalue.x]",
+            "unknown_name",
+            "write [resilience.keyvalue]",
+        ),
+        (
+            "[resilience.http.\"api.example.com:443\"]",
+            "bad_name",
+            "write [resilience.http.\"https://api.example.com\"]",
+        ),
+        (
+            "[resilience]\ntier = \"fast\"",
+            "unknown_choice",
+            "\"high-performance\"",
+        ),
+        (
+            "[resilience]\ntimeout = \"never\"",
+            "bad_duration",
+            "or write \"off\"",
+        ),
+        ("[resilience]\nqueue = \"off\"", "wrong_type", "whole number"),
+        ("[resilience]\ntreshold = 1", "unknown_key", ""),
+        (
+            "[resilience]\nreset_timeout = \"10m\"\nreset_timeout_max = \"1m\"",
+            "out_of_range",
+            "give it 10m or more",
+        ),
+        (
+            "[resilience]\nconcurrency = \"off\"\nqueue = 1",
+            "contradiction",
+            "remove `queue`",
+        ),
+    ] {
+        let faults = bad(&format!("{BASE}{text}\n"));
+        let found = faults.list().iter().find(|fault| fault.code == code);
+        let found = found.unwrap_or_else(|| panic!("{text}: {faults}"));
+        assert!(found.mend.contains(mend), "{text}: {}", found.mend);
+    }
+}
