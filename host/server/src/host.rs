@@ -108,6 +108,7 @@ impl Host {
         let guards = Guards::new(Arc::new(config.resilience.clone()));
         let backends = Backends::start(config.backends.settings(), guards.clone(), Handle::current());
         let runtime = Runtime::start(config.runtime_settings())?;
+        metrics.watch_guards(guards.clone())?;
         metrics.watch_runtime(runtime.clone())?;
         let limits = Limits {
             max_connections: config.server.max_connections,

@@ -7,7 +7,8 @@
 //! 2. [`ws`], [`http`]: a WebSocket or an HTTP reply becomes frames.
 //! 3. [`session`]: one client's conversation, its queue and its outbox.
 //! 4. [`dispatch`]: takes a message, answers it, ends it in one frame.
-//! 5. [`route`], [`part`], [`target`]: who answers, one handler's part, a call.
+//! 5. [`route`], [`part`], [`guarded`], [`target`]: who answers, one handler's
+//!    part, what stands around the handler, a call.
 //!
 //! Beside it: [`config`], [`admin`], [`telemetry`], [`drain`], and [`host`],
 //! which starts and stops it all.
@@ -18,6 +19,7 @@ mod dispatch;
 mod drain;
 pub mod edge;
 mod errors;
+mod guarded;
 pub mod host;
 pub mod http;
 mod ids;

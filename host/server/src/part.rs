@@ -10,6 +10,7 @@ use serde_json::Map;
 use serde_json::value::RawValue;
 
 use crate::errors;
+use crate::guarded;
 use crate::session::{Exchange, PartRecord, Session};
 use crate::state::{App, Snapshot};
 use crate::telemetry::TraceContext;
@@ -88,6 +89,15 @@ impl Turn<'_> {
                 .min(end.saturating_duration_since(Instant::now())),
             None => target.deadline(),
         };
+        let admitted = guarded::admit(self.app, &handler, allowed, &self.exchange.cancel).await;
+        let (admission, allowed) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refused) => {
+                ended.error = Some(self.draining(&refused.code).unwrap_or(refused));
+                return self.close_record(ended);
+            }
+        };
+        let since = Instant::now();
         let mut call = target.call(&self.app.runtime, self.spec(allowed, previous));
         let give_up = tokio::time::Instant::now() + allowed + GRACE;
         let mut cut = None;
@@ -111,6 +121,15 @@ impl Turn<'_> {
         }
         call.close_replies();
         let mut outcome = call.finish().await;
+        // A client that does not read is no fault of the handler's.
+        match cut {
+            Some(_) => drop(admission),
+            None => admission.judge(guarded::verdict(
+                &outcome.result,
+                since.elapsed(),
+                target.deadline(),
+            )),
+        }
         // The handler may have returned well before; but what it said last, or
         // what it forwarded, was not passed on, so this is no answer.
         if let Some(error) = cut
@@ -197,17 +216,22 @@ impl Turn<'_> {
 
     /// The text for the client. The runtime has logged what happened inside.
     fn explain(&self, ended: &Ended, error: &CallError) -> RequestError {
-        // A client's own cancel stays one while the host drains: told to resend,
-        // it would ask again for what it no longer wants.
+        let told = errors::of_call(&ended.handler, error);
+        self.draining(&told.code).unwrap_or(told)
+    }
+
+    /// What is told in place of `cancelled` when it was the host that cancelled. A
+    /// client's own cancel stays one while the host drains: told to resend, it would
+    /// ask again for what it no longer wants.
+    fn draining(&self, code: &ErrorCode) -> Option<RequestError> {
         let by_host = self.app.cut.is_cancelled() && !self.session.is_erased();
-        if matches!(error, CallError::Cancelled) && by_host {
-            return RequestError::new(
+        (*code == ErrorCode::Cancelled && by_host).then(|| {
+            RequestError::new(
                 ErrorCode::Draining,
                 "the host is shutting down; connect again and resend",
             )
-            .retry_after_ms(crate::drain::reconnect_in_ms());
-        }
-        errors::of_call(&ended.handler, error)
+            .retry_after_ms(crate::drain::reconnect_in_ms())
+        })
     }
 
     /// Tells the client that one of several handlers failed.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use segue_capabilities::Backends;
-use segue_resilience::Guards;
+use segue_resilience::{Guards, Key};
 use segue_runtime::Services;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config};
 use crate::drain::Drain;
+use crate::guarded;
 use crate::host::{HostOptions, ReloadError};
 use crate::http::documents::AT_A_TIME;
 use crate::route::Routes;
@@ -56,6 +57,20 @@ impl Snapshot {
                 on_full: config.outbox.on_full,
             },
             config,
+        }
+    }
+
+    /// Whether the configuration has what this is the guard of. Origins are a
+    /// matter of plugins' grants.
+    fn guards(&self, key: &Key) -> bool {
+        let backends = &self.config.backends;
+        let name = &*key.name;
+        match key.kind {
+            guarded::KIND => self.wanted_plugins().any(|plugin| plugin == name),
+            "llm" => backends.llm.contains_key(name.split('/').next().unwrap_or(name)),
+            "search" => backends.search.contains_key(name),
+            "sql" => backends.sql.contains_key(name),
+            _ => true,
         }
     }
 
@@ -163,7 +178,9 @@ impl App {
         config.tell_absences();
         let backends = before.backends.update(config.backends.settings());
         self.guards.configure(Arc::new(config.resilience.clone()));
-        self.snapshot.store(Arc::new(Snapshot::new(config, backends)));
+        let snapshot = Snapshot::new(config, backends);
+        self.guards.retain(|key| snapshot.guards(key));
+        self.snapshot.store(Arc::new(snapshot));
         tracing::info!(path = %path.display(), "configuration reloaded");
         Ok(())
     }

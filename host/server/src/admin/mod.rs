@@ -35,6 +35,8 @@ pub(crate) fn routes() -> Vec<Served> {
         Served::get("/plugins/{name}", plugin),
         Served::post("/plugins/{name}/promote", promote),
         Served::get("/backends", backends),
+        Served::get("/breakers", breakers),
+        Served::post("/breakers/reset", reset_breaker),
         Served::get("/sessions", sessions),
         Served::get("/config", config),
         Served::post("/reload", reload),
@@ -126,6 +128,53 @@ async fn backends(State(app): State<Arc<App>>) -> Response {
         StatusCode::OK,
         json!({ "backends": app.snapshot().backends.state() }),
     )
+}
+
+/// What stands around each dependency and handler that was called: its state,
+/// what was counted since the start, and the settings in force with where each
+/// comes from.
+async fn breakers(State(app): State<Arc<App>>) -> Response {
+    let snapshot = app.snapshot();
+    let resilience = &snapshot.config.resilience;
+    let all: Vec<_> = (app.guards.states().into_iter())
+        .map(|state| {
+            let settings = resilience.in_force(state.dependency.kind, &state.dependency.name);
+            json!({
+                "dependency": state.dependency,
+                "breaker": state.breaker,
+                "bulkhead": state.bulkhead,
+                "retries": state.retries,
+                "settings": settings,
+            })
+        })
+        .collect();
+    respond::json(StatusCode::OK, json!({ "breakers": all }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    /// As `GET /breakers` names it.
+    dependency: String,
+}
+
+/// Closes a breaker: what is behind it is known to be well again.
+async fn reset_breaker(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, Failure> {
+    let asked: Reset = serde_json::from_slice(&body).map_err(|error| {
+        let message = format!("the body is not {{\"dependency\": \"llm.main\"}}: {error}");
+        Failure::new(ErrorCode::InvalidMessage, message)
+    })?;
+    let (kind, name) = asked
+        .dependency
+        .split_once('.')
+        .unwrap_or((asked.dependency.as_str(), ""));
+    let guard = app.guards.known(kind, name).ok_or_else(|| {
+        let message = "nothing of this name was called yet; GET /breakers lists what was";
+        Failure::new(ErrorCode::NotFound, message)
+    })?;
+    guard.breaker().reset();
+    tracing::info!(dependency = %guard.key(), "breaker closed by an operator");
+    Ok(respond::json(StatusCode::OK, guard.state()))
 }
 
 /// The newest sessions, and how many there are in all.

@@ -11,6 +11,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::guard_stats::GuardCollector;
 use super::logs::LogHandle;
 use super::process::ProcessCollector;
 use super::runtime_stats::{LogCollector, RuntimeCollector};
@@ -130,6 +131,14 @@ impl Metrics {
     /// From now on the runtime's counters are read with the others.
     pub fn watch_runtime(&self, runtime: segue_runtime::Runtime) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(RuntimeCollector::new(runtime)?))
+    }
+
+    /// From now on what the guards count is read with the others.
+    pub fn watch_guards(
+        &self,
+        guards: std::sync::Arc<segue_resilience::Guards>,
+    ) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(GuardCollector::new(guards)?))
     }
 
     /// From now on the dropped log lines are read with the others.

@@ -27,6 +27,7 @@ use super::socket::{self, Beat, Pulse, Received, Sink, Stream};
 use crate::drain::Phase;
 use crate::edge::respond;
 use crate::errors;
+use crate::guarded;
 use crate::state::App;
 use crate::target::Running;
 use crate::telemetry::TraceContext;
@@ -205,7 +206,20 @@ async fn answer(
         return Err(Exit::Failed(error));
     };
     let cancel = app.cut.child_token();
-    let mut call = target.call(&app.runtime, spec(app, payload, trace, cancel.clone()));
+    let (admission, allowed) = match guarded::admit(app, handler, target.deadline(), &cancel).await {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            app.metrics
+                .message_ended(MTYPE, error.code.as_str(), started.elapsed());
+            return Err(Exit::Failed(error));
+        }
+    };
+    let since = std::time::Instant::now();
+    let spec = CallSpec {
+        deadline: Some(allowed),
+        ..spec(app, payload, trace, cancel.clone())
+    };
+    let mut call = target.call(&app.runtime, spec);
     let relayed = relay(app, &mut call, sink, stream, pulse, ahead).await;
     if matches!(relayed, Relayed::Gone) {
         cancel.cancel();
@@ -215,6 +229,14 @@ async fn answer(
     // It was cancelled because of that.
     if matches!(relayed, Relayed::Gone) && outcome.result == Err(CallError::Cancelled) {
         outcome.result = Err(CallError::ClientGone);
+    }
+    match relayed {
+        Relayed::TooSlow => drop(admission),
+        _ => admission.judge(guarded::verdict(
+            &outcome.result,
+            since.elapsed(),
+            target.deadline(),
+        )),
     }
     let error = outcome
         .result

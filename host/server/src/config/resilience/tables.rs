@@ -54,6 +54,9 @@ const UPSTREAM: [Row; 3] = [
 /// The way to Redis is short: what does not answer at once is done without.
 const CACHE: [Row; 2] = [(Timeout, ms(250)), (ResetTimeout, seconds(5))];
 
+/// A handler's calls share nothing: see `guarded.rs` of the server.
+const HANDLER: [Row; 1] = [(Breaker, Off)];
+
 fn is_upstream(kind: &str) -> bool {
     matches!(kind, "http" | "llm")
 }
@@ -61,6 +64,7 @@ fn is_upstream(kind: &str) -> bool {
 pub(super) fn built_in(kind: &str) -> Settings {
     let own: &[Row] = match kind {
         "cache" => &CACHE,
+        "handler" => &HANDLER,
         kind if is_upstream(kind) => &UPSTREAM,
         _ => &[],
     };
