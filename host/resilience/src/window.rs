@@ -12,7 +12,7 @@ const BUCKETS: usize = 10;
 
 /// `C` counters, each summed over the window.
 #[derive(Debug)]
-pub(crate) struct Window<const C: usize> {
+pub struct Window<const C: usize> {
     bucket: Duration,
     began: Instant,
     /// The number of the newest bucket, counted from `began`.
@@ -21,7 +21,7 @@ pub(crate) struct Window<const C: usize> {
 }
 
 impl<const C: usize> Window<C> {
-    pub(crate) fn new(length: Duration, now: Instant) -> Window<C> {
+    pub fn new(length: Duration, now: Instant) -> Window<C> {
         Window {
             bucket: (length / BUCKETS as u32).max(Duration::from_millis(1)),
             began: now,
@@ -31,11 +31,11 @@ impl<const C: usize> Window<C> {
     }
 
     /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.counts = [[0; C]; BUCKETS];
     }
 
-    pub(crate) fn add(&mut self, now: Instant, more: [u64; C]) {
+    pub fn add(&mut self, now: Instant, more: [u64; C]) {
         let bucket = self.turn(now);
         if let Some(counts) = self.counts.get_mut(bucket) {
             for (count, more) in counts.iter_mut().zip(more) {
@@ -44,7 +44,7 @@ impl<const C: usize> Window<C> {
         }
     }
 
-    pub(crate) fn sums(&mut self, now: Instant) -> [u64; C] {
+    pub fn sums(&mut self, now: Instant) -> [u64; C] {
         self.turn(now);
         let mut sums = [0; C];
         for counts in &self.counts {
