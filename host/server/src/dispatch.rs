@@ -3,7 +3,8 @@
 //! [`accept`] takes it or refuses it at once: drain state, route, identity of
 //! the id, room in the queue. [`run`] answers it when its turn has come: pins
 //! the configuration, calls the handlers of its route, each under a deadline,
-//! numbers what they say into the outbox, and ends it in exactly one frame.
+//! numbers what they say into the outbox, does what the route says if nobody
+//! could answer, and ends it in exactly one frame.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +14,8 @@ use futures_util::future::join_all;
 use segue_protocol::{ErrorCode, Incoming, PartSummary, RequestError};
 use tracing::Instrument as _;
 
-use crate::config::Mode;
+use crate::config::{Mode, Route};
+use crate::fallback;
 use crate::part::{Ended, Turn};
 use crate::session::{End, Exchange, Session, Taken};
 use crate::state::App;
@@ -72,6 +74,7 @@ async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trac
         session: &session,
         exchange: &exchange,
         trace,
+        substitutes: None,
     };
 
     let end = std::panic::AssertUnwindSafe(answer(&turn, started))
@@ -103,20 +106,28 @@ async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trac
     start_waiting(&app, &session);
 }
 
-/// Has the handlers of the message's route answer it.
+/// Has the handlers of the message's route answer it, or whoever the route falls
+/// back on.
 async fn answer(turn: &Turn<'_>, started: Instant) -> End {
     let route = match turn.snapshot.routes.find(&turn.exchange.message) {
         Ok(route) => route,
         Err(error) => return End::Failed(error),
     };
     let deadline = route.deadline.map(|d| started + d);
+    let ended = ask(turn, route, deadline).await;
+    let ended = fallback::fall_back(turn, route, ended, deadline).await;
+    conclude(ended, started)
+}
+
+/// Calls the handlers of a route in its mode.
+pub async fn ask(turn: &Turn<'_>, route: &Route, deadline: Option<Instant>) -> Vec<Ended> {
     let several = route.handlers.len() > 1;
-    let ended = match route.mode {
+    match route.mode {
         Mode::Parallel => {
             let parts = route.handlers.iter().map(async |handler| {
-                let ended = turn.part(handler, deadline, Vec::new()).await;
+                let mut ended = turn.part(handler, deadline, Vec::new()).await;
                 if several {
-                    turn.report_failure(&ended);
+                    turn.report_failure(&mut ended);
                 }
                 ended
             });
@@ -126,9 +137,9 @@ async fn answer(turn: &Turn<'_>, started: Instant) -> End {
             let mut ended: Vec<Ended> = Vec::new();
             for handler in &route.handlers {
                 let previous = ended.iter().map(|e| turn.as_previous(e)).collect();
-                let part = turn.part(handler, deadline, previous).await;
+                let mut part = turn.part(handler, deadline, previous).await;
                 if several {
-                    turn.report_failure(&part);
+                    turn.report_failure(&mut part);
                 }
                 let cancelled = part.is_cancelled();
                 ended.push(part);
@@ -141,7 +152,7 @@ async fn answer(turn: &Turn<'_>, started: Instant) -> End {
         Mode::First => {
             let mut ended: Vec<Ended> = Vec::new();
             for handler in &route.handlers {
-                if let Some(failed) = ended.last() {
+                if let Some(failed) = ended.last_mut() {
                     turn.report_failure(failed);
                     turn.restart(failed);
                 }
@@ -155,8 +166,7 @@ async fn answer(turn: &Turn<'_>, started: Instant) -> End {
             }
             ended
         }
-    };
-    conclude(ended, started)
+    }
 }
 
 /// One end for the whole message: it is done if any handler has answered.

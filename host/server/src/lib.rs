@@ -6,7 +6,8 @@
 //! 1. [`edge`]: TCP and HTTP, bounds, `Host` and `Origin`.
 //! 2. [`ws`], [`http`]: a WebSocket or an HTTP reply becomes frames.
 //! 3. [`session`]: one client's conversation, its queue and its outbox.
-//! 4. [`dispatch`]: takes a message, answers it, ends it in one frame.
+//! 4. [`dispatch`]: takes a message, answers it, ends it in one frame;
+//!    [`fallback`]: what is done when nobody can answer.
 //! 5. [`route`], [`part`], [`guarded`], [`target`]: who answers, one handler's
 //!    part, what stands around the handler, a call.
 //!
@@ -19,6 +20,7 @@ mod dispatch;
 mod drain;
 pub mod edge;
 mod errors;
+mod fallback;
 mod guarded;
 pub mod host;
 pub mod http;

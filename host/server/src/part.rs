@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use segue_capabilities::llm::Substitutes;
 use segue_capabilities::session::{Conversation, Current};
 use segue_protocol::{ErrorCode, PartSummary, RequestError, ServerFrame, Usage};
 use segue_runtime::{CallError, CallSpec, Context, EndpointKind, Part, Payload, Reply, Request, Services};
@@ -19,6 +20,9 @@ use crate::telemetry::TraceContext;
 /// read.
 const GRACE: Duration = Duration::from_millis(100);
 
+/// How long a client that does not read may keep the host's own words waiting.
+const SAY: Duration = Duration::from_secs(30);
+
 /// Everything that a message is answered with.
 pub struct Turn<'a> {
     pub app: &'a Arc<App>,
@@ -26,6 +30,8 @@ pub struct Turn<'a> {
     pub exchange: &'a Arc<Exchange>,
     pub snapshot: Arc<Snapshot>,
     pub trace: TraceContext,
+    /// Models that stand in for others.
+    pub substitutes: Option<Arc<Substitutes>>,
 }
 
 /// How a handler's part ended.
@@ -37,6 +43,8 @@ pub struct Ended {
     index: usize,
     pub error: Option<RequestError>,
     usage: Usage,
+    /// Whether the client was told that it failed.
+    reported: bool,
 }
 
 impl Ended {
@@ -71,6 +79,7 @@ impl Turn<'_> {
             index,
             error: None,
             usage: Usage::default(),
+            reported: false,
         };
         let Some(target) = target else {
             ended.error = Some(
@@ -178,7 +187,11 @@ impl Turn<'_> {
     fn services(&self) -> Services {
         let conversation: Arc<dyn Conversation> = self.session.clone();
         let current = Arc::new(Current(conversation));
-        self.snapshot.services.with(current)
+        let services = self.snapshot.services.with(current);
+        match &self.substitutes {
+            Some(substitutes) => services.with(Arc::clone(substitutes)),
+            None => services,
+        }
     }
 
     /// Keeps what the handler said and makes a frame of it.
@@ -235,7 +248,8 @@ impl Turn<'_> {
     }
 
     /// Tells the client that one of several handlers failed.
-    pub fn report_failure(&self, ended: &Ended) {
+    pub fn report_failure(&self, ended: &mut Ended) {
+        ended.reported = true;
         let Some(error) = ended.error.clone().filter(|_| !ended.is_cancelled()) else {
             return;
         };
@@ -248,6 +262,53 @@ impl Turn<'_> {
             replayed: false,
         };
         self.push(frame);
+    }
+
+    /// The same of those that were not told yet, before somebody else answers.
+    pub fn report_unreported(&self, ended: &mut [Ended]) {
+        for part in ended.iter_mut().filter(|part| !part.reported) {
+            self.report_failure(part);
+        }
+    }
+
+    /// What the host itself does meanwhile, in the name of `from`.
+    pub fn status(&self, from: &str, text: String) {
+        self.push(ServerFrame::Status {
+            id: self.exchange.id.clone(),
+            handler: from.into(),
+            text,
+        });
+    }
+
+    /// A part that the host itself has the words for. Waits for a client that does
+    /// not read no longer than the outbox does.
+    pub async fn say(&self, from: &str, content: String, data: Vec<Box<RawValue>>) -> Ended {
+        let from: Arc<str> = from.into();
+        let index = self.open_record(&from, None);
+        let pieces = std::iter::once(Reply::Chunk(content))
+            .chain(data.into_iter().map(|data| Reply::Data(data.get().to_owned())));
+        for piece in pieces {
+            let Some(frame) = self.record(index, &from, piece) else {
+                continue;
+            };
+            tokio::select! {
+                dropped = self.session.outbox.push(&self.snapshot.bounds, frame) => {
+                    self.app.metrics.frames_dropped.inc_by(dropped);
+                }
+                () = self.exchange.cancel.cancelled() => break,
+                () = tokio::time::sleep(SAY) => break,
+            }
+        }
+        let cancelled = self.exchange.cancel.is_cancelled();
+        let cancelled = cancelled.then(|| RequestError::new(ErrorCode::Cancelled, "cancelled"));
+        self.close_record(Ended {
+            handler: from,
+            version: None,
+            index,
+            error: cancelled.map(|error| self.draining(&error.code).unwrap_or(error)),
+            usage: Usage::default(),
+            reported: false,
+        })
     }
 
     /// Takes back what a failed handler has said, before another one answers.

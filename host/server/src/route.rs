@@ -44,9 +44,7 @@ impl Routes {
 
     /// Every handler that some route names.
     pub fn handlers(&self) -> impl Iterator<Item = &str> {
-        self.routes
-            .iter()
-            .flat_map(|r| r.handlers.iter().map(String::as_str))
+        self.routes.iter().flat_map(Route::every_handler)
     }
 }
 
@@ -63,6 +61,7 @@ mod tests {
             handlers: vec![handler.to_owned()],
             mode: Mode::Parallel,
             deadline: None,
+            fallback: Vec::new(),
             line: 1,
         }
     }

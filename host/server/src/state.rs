@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config};
 use crate::drain::Drain;
+use crate::fallback::Answers;
 use crate::guarded;
 use crate::host::{HostOptions, ReloadError};
 use crate::http::documents::AT_A_TIME;
@@ -94,6 +95,8 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Ends the calls of raw endpoints when the host can wait no longer.
     pub cut: CancellationToken,
+    /// What handlers last said, for routes that fall back on it.
+    pub(crate) answers: Answers,
     /// Documents being shown; the rest wait.
     pub(crate) documents: Semaphore,
     pub started: Instant,
@@ -121,6 +124,7 @@ impl App {
             drain: Drain::default(),
             tasks: TaskTracker::new(),
             cut: CancellationToken::new(),
+            answers: Answers::default(),
             documents: Semaphore::new(AT_A_TIME),
             started: Instant::now(),
             options,

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use segue_runtime::{CallState, Capability, HandlerError, HostFunction, Interface, Pass};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use super::{Asker, Completion, Fault, Kind, Models, Piece, Prompt};
+use super::{Asker, Completion, Fault, Kind, Models, Piece, Prompt, Substitutes};
 use bindings::segue::llm::llm;
 use bindings::segue::plugin::types::Error;
 
@@ -172,7 +172,7 @@ impl llm::Host for CallState {
     fn generates(&mut self, model: String) -> wasmtime::Result<Result<bool, Error>> {
         let pass = enter!(self, &GENERATES, &model, model.len());
         let answer = match self.service::<Models>() {
-            Some(models) => models.generates(&model),
+            Some(models) => models.generates(&answering(self, &model)),
             None => Err(no_models()),
         };
         Ok(pass.leave(answer.map_err(error)))
@@ -237,6 +237,14 @@ impl llm::HostPrompt for CallState {
     }
 }
 
+/// Who answers for `model` in this call.
+fn answering(state: &CallState, model: &str) -> String {
+    match state.service::<Substitutes>() {
+        Some(substitutes) => substitutes.of(model).to_owned(),
+        None => model.to_owned(),
+    }
+}
+
 fn start(
     state: &mut CallState,
     prompt: &Resource<Asked>,
@@ -259,8 +267,9 @@ fn start(
         traceparent: &traceparent,
         meters: &meters,
     };
+    let model = answering(state, model);
     let prompt = &state.table().get(prompt)?.prompt;
-    Ok(models.complete(model, prompt, asker))
+    Ok(models.complete(&model, prompt, asker))
 }
 
 impl llm::HostTokens for CallState {

@@ -17,6 +17,7 @@ mod offline;
 mod openai;
 mod prompt;
 pub mod settings;
+mod substitutes;
 
 pub use completion::Completion;
 pub use fault::{Fault, Kind};
@@ -24,3 +25,4 @@ pub use guest::Llm;
 pub use models::{Asker, ModelState, Models};
 pub use openai::Usage;
 pub use prompt::{PIECES_MAX, PROMPT_MAX_BYTES, Piece, Prompt};
+pub use substitutes::Substitutes;

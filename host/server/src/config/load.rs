@@ -182,7 +182,7 @@ fn read(reader: &Reader<'_>, items: &DeTable<'_>) -> Config {
         session: sections::session(&root),
         outbox: sections::outbox(&root),
         log: sections::log(&root),
-        routes: routes::routes(&root, &max_limits),
+        routes: routes::routes(&root, &max_limits, &names),
         endpoints: routes::endpoints(&root),
         absences: Vec::new(),
         places: BTreeMap::new(),

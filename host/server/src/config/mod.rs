@@ -44,7 +44,8 @@ pub use faults::{Fault, Faults, Place};
 pub(crate) use follow::follow;
 pub use load::{LoadFailure, check, load, parse};
 pub use model::{
-    Admin, Endpoint, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route, Runtime, Server, Session,
+    Admin, Endpoint, Fallback, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route, Runtime, Server,
+    Session,
 };
 pub use resilience::{InForce, KINDS, Knob, Resilience, Setting};
 pub use routes::{RESERVED_PATHS, winner};
@@ -124,8 +125,8 @@ impl Config {
     /// The plugins that routes and endpoints name, each once, with the first
     /// line that names it.
     pub fn handlers(&self) -> BTreeMap<&str, usize> {
-        let routes = (self.routes.iter())
-            .flat_map(|route| route.handlers.iter().map(|name| (name.as_str(), route.line)));
+        let routes =
+            (self.routes.iter()).flat_map(|route| route.every_handler().map(|name| (name, route.line)));
         let endpoints = (self.endpoints.iter()).map(|e| (e.handler.as_str(), e.line));
         let mut named = BTreeMap::new();
         for (name, line) in routes.chain(endpoints) {

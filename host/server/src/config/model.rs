@@ -263,8 +263,34 @@ pub struct Route {
     /// 1 ms to `max_limits.deadline`. Past it: `deadline_exceeded`.
     #[serde(serialize_with = "optional_duration")]
     pub deadline: Option<Duration>,
+    /// What to do when nobody could answer, in order, at most 8. Default
+    /// nothing: the client gets the error.
+    pub fallback: Vec<Fallback>,
     /// Where it stands in the file, from 1.
     pub line: usize,
+}
+
+/// One entry of a route's `fallback`. It is tried when what came before it could
+/// not answer for a reason that is not the client's, and nothing was said yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fallback {
+    /// `{ handler = "NAME" }`: another plugin.
+    Handler(String),
+    /// `{ model = { main = "small" } }`: the same handlers, and whenever one asks
+    /// the first model, the second answers; at most 8 pairs.
+    Model(BTreeMap<String, String>),
+    /// `{ cached = "10m" }`: what the handlers last said to the same message,
+    /// unless it is older; 1 s to 30 days. To the same session only, unless
+    /// `shared = true`: then to whoever asks, so only where an answer does not
+    /// depend on who asks. Answers of at most 256 KiB are kept, 32 MiB of them.
+    Cached {
+        #[serde(serialize_with = "duration")]
+        max_age: Duration,
+        shared: bool,
+    },
+    /// `{ text = "..." }`: these words, at most 4096 bytes.
+    Text(String),
 }
 
 /// `[[endpoint]]` of kind `raw` (the default and only kind): a WebSocket path

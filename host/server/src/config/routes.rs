@@ -1,4 +1,5 @@
-//! `[[route]]` and `[[endpoint]]`: which handler gets what.
+//! `[[route]]` and `[[endpoint]]`: which handler gets what, and what happens when
+//! it cannot answer.
 //!
 //! Guarantees: [`winner`] is the one place that decides between routes, used
 //! for messages and for finding routes that can never match; so `segue check`
@@ -7,16 +8,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::backends::Names;
 use super::faults::Place;
-use super::model::{Endpoint, Limits, Mode, Route};
+use super::model::{Endpoint, Fallback, Limits, Mode, Route};
 use super::reader::Table;
 use super::sections::is_name;
-use super::value::{Complaint, Value, choice, duration, flag, text};
+use super::value::{Complaint, Value, choice, duration, flag, nearest, text};
 
 /// Past this a table of routes should be a policy.
 const MAX_ROUTES: usize = 1000;
 const MAX_ENDPOINTS: usize = 100;
 const MAX_HANDLERS: usize = 16;
+const MAX_FALLBACKS: usize = 8;
+const MAX_TEXT_BYTES: usize = 4096;
 const MAX_MTYPE_BYTES: usize = 128;
 const MAX_PATH_BYTES: usize = 256;
 
@@ -40,6 +44,15 @@ impl Route {
         self.mtype.as_deref().is_none_or(|wanted| wanted == mtype)
             && self.rag_sql.is_none_or(|wanted| wanted == rag_sql)
             && self.rag_doc.is_none_or(|wanted| wanted == rag_doc)
+    }
+
+    /// Every plugin that it may call.
+    pub fn every_handler(&self) -> impl Iterator<Item = &str> {
+        let others = self.fallback.iter().filter_map(|fallback| match fallback {
+            Fallback::Handler(name) => Some(name),
+            _ => None,
+        });
+        self.handlers.iter().chain(others).map(String::as_str)
     }
 
     /// How many conditions it has.
@@ -68,11 +81,11 @@ pub fn winner<'r>(
     best
 }
 
-pub(super) fn routes(root: &Table<'_, '_>, max_limits: &Limits) -> Vec<Route> {
+pub(super) fn routes(root: &Table<'_, '_>, max_limits: &Limits, names: &Names) -> Vec<Route> {
     let mut routes = Vec::new();
     let mut places = Vec::new();
     for t in root.tables("route", MAX_ROUTES) {
-        let (route, sound) = route(&t, max_limits);
+        let (route, sound) = route(&t, max_limits, names);
         t.finish();
         // A faulty route neither hides others nor is hidden.
         if sound {
@@ -84,7 +97,7 @@ pub(super) fn routes(root: &Table<'_, '_>, max_limits: &Limits) -> Vec<Route> {
     routes
 }
 
-fn route(t: &Table<'_, '_>, max_limits: &Limits) -> (Route, bool) {
+fn route(t: &Table<'_, '_>, max_limits: &Limits, names: &Names) -> (Route, bool) {
     let before = t.reader.faults.borrow().len();
     let conditions = t.table("match");
     let mtype = conditions.read("mtype", mtype);
@@ -104,6 +117,7 @@ fn route(t: &Table<'_, '_>, max_limits: &Limits) -> (Route, bool) {
         handlers: handlers(t),
         mode: t.or("mode", Mode::default(), modes),
         deadline: t.read("deadline", deadlines),
+        fallback: fallbacks(t, names),
         line: line_of(&t.place),
     };
     let sound = t.reader.faults.borrow().len() == before;
@@ -151,6 +165,87 @@ fn handlers(t: &Table<'_, '_>) -> Vec<String> {
     one.into_iter()
         .chain(many.into_iter().map(|(name, _)| name))
         .collect()
+}
+
+fn fallbacks(t: &Table<'_, '_>, names: &Names) -> Vec<Fallback> {
+    let tables = t.tables("fallback", MAX_FALLBACKS);
+    tables.iter().filter_map(|t| fallback(t, names)).collect()
+}
+
+fn fallback(t: &Table<'_, '_>, names: &Names) -> Option<Fallback> {
+    const KINDS: [&str; 4] = ["handler", "model", "cached", "text"];
+    let other = t.read("handler", handler).map(Fallback::Handler);
+    let models = t.table("model");
+    let model = t.has("model").then(|| substitutes(&models, names));
+    let ages = duration(Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600));
+    let age = t.read("cached", ages);
+    let shared = t.read("shared", flag);
+    let cached = age.map(|max_age| Fallback::Cached {
+        max_age,
+        shared: shared.unwrap_or(false),
+    });
+    let words = t.read("text", words).map(Fallback::Text);
+    t.finish();
+    let given = KINDS.iter().filter(|kind| t.has(kind)).count();
+    if given != 1 {
+        let message = match given {
+            0 => "says nothing to do",
+            _ => "says more than one thing to do",
+        };
+        let mend = "give each entry one of handler = \"NAME\", model = { main = \"small\" }, \
+                    cached = \"10m\" or text = \"...\"";
+        t.reader.fault(
+            t.place.clone(),
+            &t.path,
+            Complaint::new("bad_fallback", message, mend),
+        );
+        return None;
+    }
+    if shared.is_some() && age.is_none() {
+        let message = "has `shared`, which is about a cached answer";
+        let complaint = Complaint::new("bad_fallback", message, "remove it");
+        t.reader.fault(t.place.clone(), &t.path, complaint);
+    }
+    other.or(model.map(Fallback::Model)).or(cached).or(words)
+}
+
+/// Which model stands in for which.
+fn substitutes(t: &Table<'_, '_>, names: &Names) -> BTreeMap<String, String> {
+    let known = names.get("llm").map(Vec::as_slice).unwrap_or_default();
+    let check = |name: String, place: &Place| {
+        if known.contains(&name) {
+            return Some(name);
+        }
+        let mend = match nearest(&name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("add [llm.{name}], or name another"),
+        };
+        let complaint = Complaint::new("unknown_name", format!("names `{name}`, which is no model"), mend);
+        t.reader.fault(place.clone(), &t.path, complaint);
+        None
+    };
+    let mut all = BTreeMap::new();
+    for (name, place) in t.keys().into_iter().take(MAX_FALLBACKS) {
+        let other = t.read(&name, text);
+        let other = other.and_then(|other| check(other, &place));
+        if let (Some(name), Some(other)) = (check(name, &place), other) {
+            all.insert(name, other);
+        }
+    }
+    t.finish();
+    all
+}
+
+fn words(value: &Value<'_>) -> Result<String, Complaint> {
+    let found = text(value)?;
+    match found.len() <= MAX_TEXT_BYTES {
+        true => Ok(found),
+        false => Err(Complaint::new(
+            "out_of_range",
+            format!("is {} bytes long", found.len()),
+            format!("give at most {MAX_TEXT_BYTES} bytes"),
+        )),
+    }
 }
 
 fn handler(value: &Value<'_>) -> Result<String, Complaint> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -35,7 +36,8 @@ pub(crate) struct Bench {
 }
 
 /// A host with the handlers `echo` (sends the words of what it is told), `gate`
-/// (says "begun", waits, says "ended") and `fail`.
+/// (says "begun", waits, says "ended"), `fail`, which fails with the code that it
+/// is told, and `once`, which answers once and fails from then on.
 pub(crate) async fn bench(config: &str) -> Bench {
     bench_in(tempfile::tempdir().unwrap(), config).await
 }
@@ -53,10 +55,11 @@ pub(crate) async fn bench_in(folder: TempDir, config: &str) -> Bench {
         config_path: Some(config_path.clone()),
         ..HostOptions::default()
     };
-    let handlers: [(&str, Arc<dyn NativeHandler>); 3] = [
+    let handlers: [(&str, Arc<dyn NativeHandler>); 4] = [
         ("echo", Arc::new(Echo)),
         ("gate", Arc::new(Gate(gate.clone()))),
         ("fail", Arc::new(Fail)),
+        ("once", Arc::new(Once::default())),
     ];
     options
         .natives
@@ -152,14 +155,37 @@ impl NativeHandler for Gate {
 struct Fail;
 
 impl NativeHandler for Fail {
-    fn handle(&self, _: segue_runtime::Request, _: mpsc::Sender<Reply>) -> NativeFuture {
-        Box::pin(async {
-            Err(HandlerError {
-                code: "out_of_stock".to_owned(),
-                message: "none left".to_owned(),
-                retryable: false,
-                retry_after_ms: None,
-            })
+    fn handle(&self, request: segue_runtime::Request, _: mpsc::Sender<Reply>) -> NativeFuture {
+        let told = match request.payload {
+            segue_runtime::Payload::Text(text) => text.strip_prefix("fail with ").map(str::to_owned),
+            segue_runtime::Payload::Binary(_) => None,
+        };
+        Box::pin(async move { Err(failure(told.as_deref().unwrap_or("out_of_stock"))) })
+    }
+}
+
+fn failure(code: &str) -> HandlerError {
+    HandlerError {
+        code: code.to_owned(),
+        message: "none left".to_owned(),
+        retryable: false,
+        retry_after_ms: None,
+    }
+}
+
+#[derive(Default)]
+struct Once(AtomicBool);
+
+impl NativeHandler for Once {
+    fn handle(&self, _: segue_runtime::Request, replies: mpsc::Sender<Reply>) -> NativeFuture {
+        let first = !self.0.swap(true, Ordering::Relaxed);
+        Box::pin(async move {
+            if !first {
+                return Err(failure("upstream_unavailable"));
+            }
+            let _ = replies.send(Reply::Chunk("the answer".to_owned())).await;
+            let _ = replies.send(Reply::Data("[1]".to_owned())).await;
+            Ok(())
         })
     }
 }

@@ -194,6 +194,7 @@ pub(crate) async fn messages(
 )]
 pub(crate) async fn erase(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Failure> {
     if app.sessions.erase(&id) {
+        app.answers.forget(&id);
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
         Err(unknown())

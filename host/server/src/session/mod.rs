@@ -22,7 +22,7 @@ mod session;
 mod tests;
 
 pub use conversation::{Known, Rules};
-pub use exchange::{End, Exchange, PartRecord, Record};
+pub use exchange::{End, Exchange, Fingerprint, PartRecord, Record};
 pub(crate) use exchange::{counting, reply_text};
 pub use outbox::{Bounds, Numbered, Outbox, Patience, Reader};
 pub use registry::{SessionLimit, SessionStatus, Sessions};

@@ -40,6 +40,7 @@ pub struct Metrics {
     messages_received: IntCounterVec,
     messages: IntCounterVec,
     message_seconds: HistogramVec,
+    fallbacks: IntCounterVec,
     http_requests: IntCounterVec,
     http_seconds: HistogramVec,
 }
@@ -100,6 +101,13 @@ impl Metrics {
                 )
                 .buckets(SECONDS.to_vec()),
                 &["mtype"],
+            )?)?,
+            fallbacks: kept.add(IntCounterVec::new(
+                Opts::new(
+                    "segue_fallbacks_total",
+                    "Messages that their route's first handler could not answer, and what was done.",
+                ),
+                &["handler", "to"],
             )?)?,
             http_requests: kept.add(IntCounterVec::new(
                 Opts::new(
@@ -163,6 +171,12 @@ impl Metrics {
         self.message_seconds
             .with_label_values(&[mtype])
             .observe(took.as_secs_f64());
+    }
+
+    /// `handler` as a route names it; `to` is a handler, or `model`, `cached` or
+    /// `text`.
+    pub fn fell_back(&self, handler: &str, to: &str) {
+        self.fallbacks.with_label_values(&[handler, to]).inc();
     }
 
     /// `route` is a template, never a path as a client wrote it.

@@ -372,3 +372,37 @@ fn a_file_that_cannot_be_read_is_no_fault_of_its_text() {
     std::fs::write(&file, "#".repeat(1 << 20) + "#").unwrap();
     assert!(reason(&file).contains("1 MiB"));
 }
+
+#[test]
+fn a_fallback_says_one_thing_to_do_and_names_what_there_is() {
+    let base = "[llm.main]\nprovider = \"offline\"\n[llm.small]\nprovider = \"offline\"\n";
+    let route = |fallback: &str| format!("{base}[[route]]\nhandler = \"chat\"\nfallback = [{fallback}]\n");
+    let all =
+        "{ model = { main = \"small\" } }, { handler = \"eliza\" }, { cached = \"10m\" }, { text = \"t\" }";
+    let config = good(&route(all));
+    assert_eq!(config.routes[0].fallback.len(), 4);
+    assert_eq!(
+        config.handlers().into_keys().collect::<Vec<_>>(),
+        ["chat", "eliza"]
+    );
+    for (fallback, code, mend) in [
+        ("{}", "bad_fallback", "give each entry one of"),
+        (
+            "{ handler = \"a\", text = \"b\" }",
+            "bad_fallback",
+            "give each entry one of",
+        ),
+        ("{ text = \"b\", shared = true }", "bad_fallback", "remove it"),
+        (
+            "{ model = { main = \"smal\" } }",
+            "unknown_name",
+            "did you mean `small`?",
+        ),
+        ("{ cached = \"10ms\" }", "out_of_range", "give 1s to"),
+    ] {
+        let faults = bad(&route(fallback));
+        let found = faults.list().iter().find(|fault| fault.code == code);
+        let found = found.unwrap_or_else(|| panic!("{fallback}: {faults}"));
+        assert!(found.mend.contains(mend), "{fallback}: {}", found.mend);
+    }
+}

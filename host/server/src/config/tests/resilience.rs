@@ -207,3 +207,21 @@ fn each_fault_has_its_mend() {
         assert!(found.mend.contains(mend), "{text}: {}", found.mend);
     }
 }
+
+#[test]
+fn the_page_about_it_has_every_key_and_what_is_built_in() {
+    let page = include_str!("../../../../../docs/resilience.md");
+    let none = resilience("");
+    for knob in Knob::ALL {
+        let meaning = knob.meaning().replace('\n', " ");
+        let meaning: Vec<&str> = meaning.split_whitespace().collect();
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` |", knob.key())))
+            .unwrap_or_else(|| panic!("no row about {}", knob.key()));
+        assert!(row.contains(&meaning.join(" ")), "{row}");
+        let built_in = serde_json::to_value(of(&none, "sql", "shop", *knob).0).unwrap();
+        let built_in = built_in.to_string().replace('"', "");
+        assert!(row.contains(&format!("| {built_in}")), "{row}: {built_in}");
+    }
+}
