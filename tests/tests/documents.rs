@@ -266,3 +266,74 @@ async fn what_is_not_in_the_documents_is_not_answered() {
     assert!(citations(&reply).is_empty());
     assert!(!reply.text.is_empty());
 }
+
+/// B6: identical retrievals at the same time cost the index one search, and what
+/// the cache tells of itself is what happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_identical_questions_cost_one_search() {
+    const QUESTIONS: usize = 1_000;
+    let config = format!(
+        "{CONFIG}\n[server]\nmax_connections = 4000\n[runtime]\ninstances = 2000\nper_plugin = 2000\n\
+         [cache.retrievals]\nttl = \"1h\"\n"
+    )
+    .replace("serve = true", "serve = true\n    cache = \"retrievals\"");
+    let site = Site::builder()
+        .config(&config)
+        .plugin("doc-rag")
+        .sidecar("doc-rag", "[grants]\nsearch = [\"docs\"]\n")
+        .file("docs/tea.md", TEA);
+    let bed = site.start().await;
+    eventually("the index to be read", async || {
+        let (status, _) = bed.http().get("/health/ready").await;
+        (status == 200).then_some(())
+    })
+    .await;
+    let addr = bed.addr();
+    let ask = |_| async move {
+        let body = json!({"mtype": "chat", "content": "How long do I steep green tea?"});
+        let http = segue_tests::Http::new(addr, None);
+        let request = http
+            .request(reqwest::Method::POST, "/v1/messages")
+            .header("accept", "application/json")
+            .json(&body);
+        let answer = http.send(request).await;
+        assert_eq!(answer.status(), 200);
+        answer.json::<Value>().await.unwrap()["parts"].clone()
+    };
+    let asking: Vec<_> = (0..QUESTIONS).map(|n| tokio::spawn(ask(n))).collect();
+    for answer in asking {
+        within("an answer", answer).await.unwrap();
+    }
+
+    let http = bed.http();
+    let searches = "segue_breaker_calls_total{dependency=\"search.docs\",outcome=\"success\"}";
+    assert_eq!(http.metric(searches).await as usize, 1);
+    let told = bed.admin().get_ok("/caches").await["caches"][0].clone();
+    let count = |outcome: &str| told[outcome].as_u64().unwrap() as usize;
+    assert_eq!(count("misses"), 1, "{told}");
+    assert_eq!(count("hits") + count("joined"), QUESTIONS - 1, "{told}");
+    assert_eq!(count("entries"), 1, "{told}");
+    for (outcome, field) in [("hit", "hits"), ("miss", "misses"), ("joined", "joined")] {
+        let sample = format!("segue_cache_requests_total{{cache=\"retrievals\",outcome=\"{outcome}\"}}");
+        assert_eq!(http.metric(&sample).await as usize, count(field), "{outcome}");
+    }
+
+    // A document that changes is found at once.
+    bed.write("docs/tea.md", TEA.replace("two minutes", "three minutes"));
+    eventually("the change to be found", async || {
+        let reply = bed
+            .chat()
+            .await
+            .ask("m", "chat", "How long do I steep green tea?")
+            .await;
+        reply.text.contains("three minutes").then_some(())
+    })
+    .await;
+    let (status, _) = bed
+        .admin()
+        .post("/caches/retrievals/invalidate", &json!({"tag": "search.docs"}))
+        .await;
+    assert_eq!(status, 200);
+    let told = bed.admin().get_ok("/caches").await["caches"][0].clone();
+    assert!(told["invalidations"].as_u64().unwrap() >= 1, "{told}");
+}

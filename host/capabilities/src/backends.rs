@@ -14,12 +14,13 @@ use segue_runtime::Services;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::{Settings, http, keyvalue, llm, search, sql};
+use crate::{Settings, cache, http, keyvalue, llm, search, sql};
 
 /// Everything that calls bring along for the capabilities. A clone is the same
 /// set.
 #[derive(Clone)]
 pub struct Backends {
+    caches: Arc<cache::Caches>,
     sql: Arc<sql::Databases>,
     search: Arc<search::Indexes>,
     llm: Arc<llm::Models>,
@@ -58,24 +59,28 @@ impl Backends {
     /// answers `store_unavailable` until it is. What stands around each is one of
     /// the `guards`, by the capability and its name.
     pub fn start(settings: Settings, guards: Arc<Guards>, handle: Handle) -> Backends {
+        let caches = cache::Caches::new(settings.cache, handle.clone());
         Backends {
             sql: sql::Databases::new(settings.sql, Arc::clone(&guards), handle.clone()),
-            search: search::Indexes::new(settings.search, Arc::clone(&guards), handle.clone()),
+            search: search::Indexes::new(settings.search, &caches, Arc::clone(&guards), handle.clone()),
             llm: llm::Models::new(settings.llm, handle.clone()),
             http: http::Egress::new(settings.http, Arc::clone(&guards), handle.clone()),
             keyvalue: keyvalue::Buckets::new(settings.keyvalue, &guards, handle),
+            caches,
         }
     }
 
     /// The same under other settings.
     #[must_use]
     pub fn update(&self, settings: Settings) -> Backends {
+        let caches = self.caches.update(settings.cache);
         Backends {
             sql: self.sql.update(settings.sql),
-            search: self.search.update(settings.search),
+            search: self.search.update(settings.search, &caches),
             llm: self.llm.update(settings.llm),
             http: self.http.update(settings.http),
             keyvalue: self.keyvalue.update(settings.keyvalue),
+            caches,
         }
     }
 
@@ -88,6 +93,10 @@ impl Backends {
             .with(Arc::clone(&self.llm))
             .with(Arc::clone(&self.http))
             .with(Arc::clone(&self.keyvalue))
+    }
+
+    pub fn caches(&self) -> &cache::Caches {
+        &self.caches
     }
 
     /// Each of them, by kind and name.

@@ -8,6 +8,7 @@
 //! http/      [http]         requests to what was granted, and nowhere else
 //! keyvalue/  [keyvalue]     what a plugin keeps beyond its calls
 //! session/                  a conversation: what was said, what a plugin keeps
+//! cache/     [cache.NAME]   answers that need not be fetched again
 //! config/                   a plugin's own settings, which need no grant
 //! ```
 //!
@@ -20,6 +21,7 @@
 //! Knows no listeners, no routes and no configuration file.
 
 mod backends;
+pub mod cache;
 pub mod config;
 pub mod http;
 pub mod keyvalue;
@@ -52,6 +54,7 @@ pub fn all() -> Vec<Arc<dyn Capability>> {
 /// What the backends are started with: validated, by the names that grants use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
+    pub cache: BTreeMap<String, cache::settings::Cache>,
     pub sql: BTreeMap<String, sql::settings::Database>,
     pub search: BTreeMap<String, search::settings::Index>,
     pub llm: BTreeMap<String, llm::settings::Model>,

@@ -7,6 +7,7 @@
 //! | `retry.rs` | trying again: when, how often, paid from a budget |
 //! | `limit.rs` | so many in a while, for each client by itself |
 //! | `shed.rs` | refusing early what a host has no time for |
+//! | `flight.rs` | of those who ask for the same, one does the work |
 //! | `policy.rs` | what is decided about one dependency; how its answers are judged |
 //! | `guard.rs` | all of it around one dependency |
 //! | `guards.rs` | the guards of a host |
@@ -17,6 +18,7 @@
 
 pub mod breaker;
 pub mod bulkhead;
+pub mod flight;
 mod guard;
 mod guards;
 mod latency;

@@ -115,6 +115,7 @@ impl Host {
             header_timeout: config.server.header_timeout,
         };
         let app = App::new(config, backends, guards, runtime, metrics, options);
+        app.metrics.watch_caches(Arc::downgrade(&app))?;
 
         let host = Host {
             public,

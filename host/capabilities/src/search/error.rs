@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use segue_resilience::flight::Lost;
 use segue_resilience::{Judged, Repeat, Verdict};
 use segue_runtime::HandlerError;
 
@@ -76,6 +77,12 @@ impl Error {
             Error::Overloaded(_) | Error::Share { .. } | Error::Held(_) => Some(100),
             _ => None,
         }
+    }
+}
+
+impl From<Lost> for Error {
+    fn from(lost: Lost) -> Error {
+        Error::Internal(lost.to_string())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use tantivy::TantivyError;
 
 use super::ask::{self, Question};
@@ -19,7 +20,7 @@ const LEAST_JUDGED: usize = 40;
 const MOST_JUDGED: usize = 800;
 
 /// A passage that was found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
     /// The path within the folder, with `/`.
     pub document: String,

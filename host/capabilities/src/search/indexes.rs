@@ -11,6 +11,7 @@ use super::follow::Pace;
 use super::library::{Document, Hits, Library};
 use super::link;
 use super::settings::Index;
+use crate::cache::Caches;
 
 /// The indexes that the host keeps. What plugins may search of it is decided by
 /// their grants, not here.
@@ -36,12 +37,18 @@ pub struct State {
 impl Indexes {
     /// Starts to read the folders. Searching, reading files and watching is done
     /// on `runtime`, which must have timers.
-    pub fn new(settings: BTreeMap<String, Index>, guards: Arc<Guards>, runtime: Handle) -> Arc<Indexes> {
-        Indexes::with_pace(settings, guards, runtime, Pace::default())
+    pub fn new(
+        settings: BTreeMap<String, Index>,
+        caches: &Caches,
+        guards: Arc<Guards>,
+        runtime: Handle,
+    ) -> Arc<Indexes> {
+        Indexes::with_pace(settings, caches, guards, runtime, Pace::default())
     }
 
     pub(super) fn with_pace(
         settings: BTreeMap<String, Index>,
+        caches: &Caches,
         guards: Arc<Guards>,
         runtime: Handle,
         pace: Pace,
@@ -52,28 +59,26 @@ impl Indexes {
             runtime,
             pace,
         };
-        none.update(settings)
+        none.update(settings, caches)
     }
 
     /// The indexes under new settings. Those whose documents stay the same are
     /// not read again; those that are not named any more end once nobody holds
     /// `self` any longer.
-    pub fn update(&self, settings: BTreeMap<String, Index>) -> Arc<Indexes> {
+    pub fn update(&self, settings: BTreeMap<String, Index>, caches: &Caches) -> Arc<Indexes> {
         let mut libraries = BTreeMap::new();
         for (name, settings) in settings {
+            let cache = settings.cache.as_deref().and_then(|cache| caches.get(cache));
             let kept = self
                 .libraries
                 .get(&name)
-                .and_then(|library| library.under(&settings));
+                .and_then(|library| library.under(&settings, cache.clone()));
             let library = match kept {
                 Some(library) => Ok(library),
-                None => Library::open(
-                    &name,
-                    settings,
-                    self.guards.get("search", &name),
-                    &self.runtime,
-                    self.pace,
-                ),
+                None => {
+                    let guard = self.guards.get("search", &name);
+                    Library::open(&name, settings, cache, guard, &self.runtime, self.pace)
+                }
             };
             match library {
                 Ok(library) => {

@@ -1,6 +1,7 @@
 //! One index, from the outside: it is opened, searched, and its documents read.
 //! Dropping it ends its task.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::inside;
 use super::settings::Index;
 use super::shared::Shared;
 use super::store::Store;
+use crate::cache::{Cache, Cached, Owner};
 use crate::share::{Full, Places};
 
 /// Searches of one index that run at a time: each takes a processor.
@@ -36,10 +38,13 @@ pub struct Document {
     pub title: String,
 }
 
+#[derive(Clone)]
 pub(super) struct Library {
     pub(super) settings: Arc<Index>,
     pub(super) shared: Arc<Shared>,
     guard: Arc<Guard>,
+    /// What searches are answered from.
+    cached: Option<Cached<Error>>,
     runtime: Handle,
     turns: Arc<Semaphore>,
     /// Searches that run or wait.
@@ -52,6 +57,7 @@ impl Library {
     pub(super) fn open(
         name: &str,
         settings: Index,
+        cache: Option<Arc<Cache>>,
         guard: Arc<Guard>,
         runtime: &Handle,
         pace: Pace,
@@ -71,6 +77,7 @@ impl Library {
             settings,
             shared,
             guard,
+            cached: cache.map(Cached::new),
             runtime: runtime.clone(),
             turns: Arc::new(Semaphore::new(AT_A_TIME)),
             open: Arc::default(),
@@ -79,21 +86,33 @@ impl Library {
     }
 
     /// The same index under other settings, if they do not change what is in it.
-    pub(super) fn under(&self, settings: &Index) -> Option<Library> {
+    pub(super) fn under(&self, settings: &Index, cache: Option<Arc<Cache>>) -> Option<Library> {
         let same = Index {
             serve: settings.serve,
             queue: settings.queue,
+            cache: settings.cache.clone(),
             ..Index::clone(&self.settings)
         };
         (same == *settings).then(|| Library {
             settings: Arc::new(same),
             shared: Arc::clone(&self.shared),
             guard: Arc::clone(&self.guard),
+            cached: self.cached_in(cache),
             runtime: self.runtime.clone(),
             turns: Arc::clone(&self.turns),
             open: Arc::clone(&self.open),
             _stop: Arc::clone(&self._stop),
         })
+    }
+
+    /// What is under way goes on where the cache stays the same.
+    fn cached_in(&self, cache: Option<Arc<Cache>>) -> Option<Cached<Error>> {
+        let cache = cache?;
+        let same = self
+            .cached
+            .as_ref()
+            .filter(|cached| Arc::ptr_eq(cached.cache(), &cache));
+        Some(same.cloned().unwrap_or_else(|| Cached::new(cache)))
     }
 
     /// Starts a search. Refused at once when too many wait, or too many of the
@@ -106,6 +125,64 @@ impl Library {
             });
         }
         self.shared.available()?;
+        let limit = limit.min(MAX_HITS);
+        let cancel = CancellationToken::new();
+        let task = match &self.cached {
+            None => self
+                .runtime
+                .spawn(self.find(plugin, text, limit, cancel.clone())?),
+            Some(cached) => {
+                let (cached, library) = (cached.clone(), self.clone());
+                let (plugin, text, cancel) = (plugin.to_owned(), text.to_owned(), cancel.clone());
+                self.runtime
+                    .spawn(async move { library.remembered(&cached, &plugin, &text, limit, cancel).await })
+            }
+        };
+        Ok(Hits {
+            index: self.shared.name.clone(),
+            state: State::Running(task),
+            cancel,
+        })
+    }
+
+    /// From the cache, or by a search that all who ask the same wait for. What the
+    /// index held before a change is never found under what it holds now.
+    async fn remembered(
+        &self,
+        cached: &Cached<Error>,
+        plugin: &str,
+        text: &str,
+        limit: usize,
+        cancel: CancellationToken,
+    ) -> Result<Vec<Hit>, Error> {
+        let scope = format!("search.{}", self.shared.name);
+        let owner = Owner::new(plugin, &scope);
+        let (revision, most) = (self.shared.shelf.revision().to_string(), limit.to_string());
+        let fetch = || {
+            let search = self.find(plugin, text, limit, CancellationToken::new());
+            async move {
+                let found = search?.await?;
+                let found = serde_json::to_vec(&found).map_err(|error| Error::Internal(error.to_string()))?;
+                Ok(found.into())
+            }
+        };
+        let parts = [text, most.as_str(), revision.as_str()];
+        let asking = cached.get(&owner, &parts, vec![scope.clone()], fetch);
+        let found = tokio::select! {
+            (found, _) = asking => found?,
+            () = cancel.cancelled() => return Err(Error::Cancelled),
+        };
+        serde_json::from_slice(&found).map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// One search, ready to run.
+    fn find(
+        &self,
+        plugin: &str,
+        text: &str,
+        limit: usize,
+        given_up: CancellationToken,
+    ) -> Result<impl Future<Output = Result<Vec<Hit>, Error>> + Send + use<>, Error> {
         let most = self.settings.queue.saturating_add(AT_A_TIME);
         let place = self.open.take(plugin, most).map_err(|full| {
             let index = self.shared.name.clone();
@@ -114,20 +191,19 @@ impl Library {
                 Full::Share(most) => Error::Share { index, most },
             }
         })?;
-        let cancel = CancellationToken::new();
-        let given_up = cancel.clone();
         let (shared, turns, runtime) = (
             Arc::clone(&self.shared),
             Arc::clone(&self.turns),
             self.runtime.clone(),
         );
         let guard = Arc::clone(&self.guard);
-        let (text, limit) = (text.to_owned(), limit.min(MAX_HITS));
-        let (max_file, index) = (self.settings.max_file, self.shared.name.clone());
-        let task = self.runtime.spawn(async move {
+        let (text, max_file, index) = (text.to_owned(), self.settings.max_file, self.shared.name.clone());
+        Ok(async move {
             let admission = guard.admit(None).await.map_err(|why| refused(why, &index))?;
             // Never closed, so never an error.
             let turn = turns.acquire_owned().await;
+            // Whoever drops this is not waiting any more.
+            let dropped = given_up.clone().drop_guard();
             let work = runtime.spawn_blocking(move || {
                 let found = find::search(&shared, &text, limit, max_file, &|| given_up.is_cancelled());
                 drop((turn, place));
@@ -138,16 +214,12 @@ impl Library {
                 Ok(found) => found.unwrap_or_else(|error| Err(Error::Internal(error.to_string()))),
                 Err(_) => Err(Error::TimedOut(index.clone())),
             };
+            dropped.disarm();
             admission.judge(found.as_ref().err().map_or(Verdict::Success, Judged::verdict));
             if let Err(Error::Internal(reason)) = &found {
                 tracing::error!(index, reason, "a search failed inside the host");
             }
             found
-        });
-        Ok(Hits {
-            index: self.shared.name.clone(),
-            state: State::Running(task),
-            cancel,
         })
     }
 

@@ -26,6 +26,8 @@ pub struct Index {
     /// Searches that may wait for their turn; one more is `overloaded`. Of those
     /// that run and wait, one plugin may have half.
     pub queue: usize,
+    /// The cache that searches are answered from, by its name.
+    pub cache: Option<String>,
 }
 
 impl Index {
@@ -48,6 +50,7 @@ impl Index {
             max_files: Index::MAX_FILES,
             serve: false,
             queue: Index::QUEUE,
+            cache: None,
         }
     }
 }

@@ -68,6 +68,8 @@ struct Inner {
     by_number: HashMap<u64, Arc<Document>>,
     by_path: HashMap<Arc<str>, u64>,
     count: Count,
+    /// Grows with each change.
+    revision: u64,
 }
 
 impl Shelf {
@@ -84,6 +86,11 @@ impl Shelf {
         self.read().count
     }
 
+    /// Which state this is: another number after each change.
+    pub(super) fn revision(&self) -> u64 {
+        self.read().revision
+    }
+
     pub(super) fn by_number(&self, number: u64) -> Option<Arc<Document>> {
         self.read().by_number.get(&number).cloned()
     }
@@ -96,6 +103,7 @@ impl Shelf {
     /// Puts these in the place of what their paths held.
     pub(super) fn put(&self, documents: impl IntoIterator<Item = Arc<Document>>) {
         let mut inner = self.write();
+        inner.revision += 1;
         for document in documents {
             inner.take(&document.path);
             inner.count.documents += 1;
@@ -109,6 +117,7 @@ impl Shelf {
     /// Takes these away; the numbers of those that were there.
     pub(super) fn take<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> Vec<u64> {
         let mut inner = self.write();
+        inner.revision += 1;
         paths.into_iter().filter_map(|path| inner.take(path)).collect()
     }
 
@@ -116,6 +125,7 @@ impl Shelf {
         let mut inner = self.write();
         *inner = Inner {
             root: Arc::clone(&inner.root),
+            revision: inner.revision + 1,
             ..Inner::default()
         };
     }

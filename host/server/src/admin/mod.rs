@@ -36,6 +36,8 @@ pub(crate) fn routes() -> Vec<Served> {
         Served::post("/plugins/{name}/promote", promote),
         Served::get("/backends", backends),
         Served::get("/breakers", breakers),
+        Served::get("/caches", caches),
+        Served::post("/caches/{name}/invalidate", invalidate),
         Served::post("/breakers/reset", reset_breaker),
         Served::get("/sessions", sessions),
         Served::get("/config", config),
@@ -175,6 +177,44 @@ async fn reset_breaker(State(app): State<Arc<App>>, body: Bytes) -> Result<Respo
     guard.breaker().reset();
     tracing::info!(dependency = %guard.key(), "breaker closed by an operator");
     Ok(respond::json(StatusCode::OK, guard.state()))
+}
+
+/// What each cache counted since the start, and what it holds.
+async fn caches(State(app): State<Arc<App>>) -> Response {
+    let state = app.snapshot().backends.caches().state();
+    respond::json(StatusCode::OK, json!({ "caches": state }))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Invalidate {
+    /// Only entries with this tag, such as `search.docs`.
+    tag: Option<String>,
+}
+
+/// Takes entries out of a cache: those with a tag, or all.
+async fn invalidate(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let asked: Invalidate = match body.is_empty() {
+        true => Invalidate::default(),
+        false => serde_json::from_slice(&body).map_err(|error| {
+            let message = format!("the body is not {{\"tag\": \"search.docs\"}}: {error}");
+            Failure::new(ErrorCode::InvalidMessage, message)
+        })?,
+    };
+    let cache = app.snapshot().backends.caches().get(&name).ok_or_else(|| {
+        let message = "there is no [cache] of this name; GET /caches lists them";
+        Failure::new(ErrorCode::NotFound, message)
+    })?;
+    match &asked.tag {
+        Some(tag) => cache.invalidate_tag(tag),
+        None => cache.clear(),
+    }
+    tracing::info!(cache = name, tag = asked.tag, "cache invalidated by an operator");
+    Ok(respond::json(StatusCode::OK, cache.state()))
 }
 
 /// The newest sessions, and how many there are in all.

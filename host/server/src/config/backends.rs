@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use segue_capabilities::llm::settings::{ApiKey, Url};
-use segue_capabilities::{http, keyvalue, llm, search, sql};
+use segue_capabilities::{cache, http, keyvalue, llm, search, sql};
 use serde::{Serialize, Serializer};
 
 use super::redact::duration;
@@ -27,6 +27,7 @@ pub(super) use read::{Names, backends};
 /// The sections together, by the names that grants use. At most 100 of a kind.
 #[derive(Clone, Debug, Serialize)]
 pub struct Backends {
+    pub cache: BTreeMap<String, Cache>,
     pub sql: BTreeMap<String, Sql>,
     pub search: BTreeMap<String, Search>,
     pub llm: BTreeMap<String, Llm>,
@@ -87,6 +88,32 @@ pub struct Search {
     pub serve: bool,
     /// Searches that wait. Default 64, 1 to 10,000. Past it: `overloaded`.
     pub queue: usize,
+    /// The `[cache.NAME]` that searches are answered from. Default none. A change of
+    /// a document that the host has heard of is found at once all the same.
+    pub cache: Option<String>,
+}
+
+/// `[cache.NAME]`: what need not be fetched again. Sections that are to be answered
+/// from it name it: `[search.NAME] cache`. Kept in memory, for each plugin and each
+/// grant apart.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cache {
+    /// How long an entry is fresh, up to a tenth less at random. Default 60 s, 1 ms
+    /// to 30 days.
+    #[serde(serialize_with = "duration")]
+    pub ttl: Duration,
+    /// How long after that it is still given out while it is fetched anew. Default
+    /// 0 s, at most 30 days.
+    #[serde(serialize_with = "duration")]
+    pub stale_for: Duration,
+    /// Entries. Default 10,000, 1 to 10,000,000. Past it the least used go.
+    pub max_entries: u64,
+    /// Bytes of all entries. Default 64 MiB, 64 KiB to 1 TiB. Past it likewise.
+    pub max_bytes: u64,
+    /// Largest entry. Default 1 MiB, 1 byte to 1 GiB. A larger one is not kept.
+    pub max_value: usize,
+    /// Whether all plugins share what is kept. Default false: each has its own.
+    pub public: bool,
 }
 
 /// `[llm.NAME]`: a language model that plugins may ask.
@@ -191,6 +218,7 @@ impl Backends {
             of.iter().map(|(name, it)| (name.clone(), it.into())).collect()
         }
         segue_capabilities::Settings {
+            cache: each(&self.cache),
             sql: each(&self.sql),
             search: each(&self.search),
             llm: each(&self.llm),
@@ -246,6 +274,20 @@ impl From<&Search> for search::settings::Index {
             max_files: it.max_files,
             serve: it.serve,
             queue: it.queue,
+            cache: it.cache.clone(),
+        }
+    }
+}
+
+impl From<&Cache> for cache::settings::Cache {
+    fn from(it: &Cache) -> Self {
+        cache::settings::Cache {
+            ttl: it.ttl,
+            stale_for: it.stale_for,
+            max_entries: it.max_entries,
+            max_bytes: it.max_bytes,
+            max_value: it.max_value,
+            public: it.public,
         }
     }
 }

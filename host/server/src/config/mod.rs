@@ -38,7 +38,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use backends::{Backends, DatabaseUrl, Http, KeyValue, Llm, OpenAi, Search, Sql};
+pub use backends::{Backends, Cache, DatabaseUrl, Http, KeyValue, Llm, OpenAi, Search, Sql};
 pub use exposure::exposure;
 pub use faults::{Fault, Faults, Place};
 pub(crate) use follow::follow;

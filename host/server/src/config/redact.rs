@@ -13,7 +13,8 @@ use super::value::time;
 /// Keys that take effect at once when the config is read again; a section
 /// stands for all its keys. Every other key needs a restart, so a new key is
 /// safe until somebody shows that it is hot.
-const HOT: [&str; 23] = [
+const HOT: [&str; 24] = [
+    "cache",
     "endpoint",
     "http",
     "keyvalue",
@@ -65,6 +66,7 @@ impl Config {
             ("session", json!(self.session)),
             ("outbox", json!(self.outbox)),
             ("log", json!(self.log)),
+            ("cache", json!(self.backends.cache)),
             ("sql", json!(self.backends.sql)),
             ("search", json!(self.backends.search)),
             ("llm", json!(self.backends.llm)),

@@ -11,6 +11,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::cache_stats::CacheCollector;
 use super::guard_stats::GuardCollector;
 use super::logs::LogHandle;
 use super::process::ProcessCollector;
@@ -147,6 +148,11 @@ impl Metrics {
         guards: std::sync::Arc<segue_resilience::Guards>,
     ) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(GuardCollector::new(guards)?))
+    }
+
+    /// From now on what the caches count is read with the others.
+    pub fn watch_caches(&self, app: std::sync::Weak<crate::state::App>) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(CacheCollector::new(app)?))
     }
 
     /// From now on the dropped log lines are read with the others.

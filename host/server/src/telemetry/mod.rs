@@ -5,6 +5,7 @@
 //!   nothing global, so two hosts fit in one process.
 //! - [`trace`]: the W3C trace context that ties a message's lines together.
 
+mod cache_stats;
 mod guard_stats;
 pub mod logs;
 pub mod metrics;

@@ -263,7 +263,13 @@ async fn what_is_not_read_yet_is_told_so_and_may_be_asked_again() {
     let base = tempfile::tempdir().unwrap();
     let settings = BTreeMap::from([("docs".to_owned(), Index::at(base.path().to_owned()))]);
     // The task that reads has not run yet.
-    let indexes = Indexes::with_pace(settings, Guards::permissive(), Handle::current(), BY_EVENTS);
+    let indexes = Indexes::with_pace(
+        settings,
+        &no_caches(),
+        Guards::permissive(),
+        Handle::current(),
+        BY_EVENTS,
+    );
     let error = indexes.query("plugin", "docs", "word", 1).unwrap_err();
     assert_eq!(error, Error::Reading("docs".to_owned()));
     let error = segue_runtime::HandlerError::from(error);

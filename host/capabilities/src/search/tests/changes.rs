@@ -173,7 +173,13 @@ async fn the_folder_itself_may_be_missing_vanish_and_come_back() {
         rescan: Duration::from_millis(50),
         ..BY_EVENTS
     };
-    let indexes = Indexes::with_pace(settings, Guards::permissive(), Handle::current(), pace);
+    let indexes = Indexes::with_pace(
+        settings,
+        &no_caches(),
+        Guards::permissive(),
+        Handle::current(),
+        pace,
+    );
     let site = Site { base, indexes };
     let gone = || async { matches!(ask(&site.indexes, "x", 1).await, Err(Error::FolderGone { .. })) };
     site.until("it is missing", gone).await;
@@ -200,7 +206,7 @@ async fn settings_that_change_no_document_keep_the_index() {
     let mut index = Index::at(site.root());
     index.serve = true;
     let settings = |index: &Index| BTreeMap::from([("docs".to_owned(), index.clone())]);
-    let served = site.indexes.update(settings(&index));
+    let served = site.indexes.update(settings(&index), &no_caches());
     assert!(served.state()[0].ready, "read again");
     assert!(served.link("docs", "a.md", 0, "kept").is_some());
     assert!(site.indexes.link("docs", "a.md", 0, "kept").is_none());
@@ -212,14 +218,14 @@ async fn settings_that_change_no_document_keep_the_index() {
     site.put("b.md", "kept too");
     site.finds("kept", &["a.md", "b.md"]).await;
     index.exclude = vec!["b.md".to_owned()];
-    let narrowed = site.indexes.update(settings(&index));
+    let narrowed = site.indexes.update(settings(&index), &no_caches());
     assert!(narrowed.state()[0].reading);
     let site = Site {
         indexes: narrowed,
         ..site
     };
     site.finds("kept", &["a.md"]).await;
-    let none = site.indexes.update(BTreeMap::new());
+    let none = site.indexes.update(BTreeMap::new(), &no_caches());
     let error = none.query("plugin", "docs", "kept", 1).unwrap_err();
     assert_eq!(error, Error::UnknownIndex("docs".to_owned()));
 }

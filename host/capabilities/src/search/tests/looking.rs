@@ -183,6 +183,7 @@ async fn an_index_that_nobody_holds_ends() {
     let library = Library::open(
         "docs",
         Index::at(base.path().to_owned()),
+        None,
         Guards::permissive().get("search", "docs"),
         &Handle::current(),
         BY_EVENTS,

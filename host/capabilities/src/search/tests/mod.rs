@@ -20,6 +20,12 @@ use tokio::time::{Instant, sleep};
 
 use super::follow::Pace;
 use super::{Error, Hit, Index, Indexes, guest};
+use crate::cache::Caches;
+
+/// Where nothing is kept.
+fn no_caches() -> Arc<Caches> {
+    Caches::new(BTreeMap::new(), Handle::current())
+}
 
 /// Longer than anything takes on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -52,7 +58,13 @@ impl Site {
         let mut index = Index::at(root);
         set(&mut index);
         let settings = BTreeMap::from([("docs".to_owned(), index)]);
-        let indexes = Indexes::with_pace(settings, Guards::permissive(), Handle::current(), pace);
+        let indexes = Indexes::with_pace(
+            settings,
+            &no_caches(),
+            Guards::permissive(),
+            Handle::current(),
+            pace,
+        );
         let site = Site { base, indexes };
         site.until("it is read", || async { site.ready() }).await;
         site

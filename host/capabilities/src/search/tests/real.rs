@@ -14,7 +14,13 @@ async fn index(root: &Path) -> Arc<Indexes> {
     ];
     index.serve = true;
     let settings = BTreeMap::from([("docs".to_owned(), index)]);
-    let indexes = Indexes::with_pace(settings, Guards::permissive(), Handle::current(), BY_EVENTS);
+    let indexes = Indexes::with_pace(
+        settings,
+        &no_caches(),
+        Guards::permissive(),
+        Handle::current(),
+        BY_EVENTS,
+    );
     let began = Instant::now();
     while !indexes.state()[0].ready {
         assert!(began.elapsed() < SOON, "{:?}", indexes.state());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use segue_capabilities::{keyvalue, search, sql};
 
 use super::remote::{egress, model};
-use super::{Backends, DatabaseUrl, KeyValue, Search, Sql};
+use super::{Backends, Cache, DatabaseUrl, KeyValue, Search, Sql};
 use crate::config::reader::{Shape, Table};
 use crate::config::sections::is_name;
 use crate::config::value::{
@@ -38,13 +38,51 @@ pub(super) fn seconds(n: u64) -> Duration {
 pub(in crate::config) fn backends(root: &Table<'_, '_>, state: &Path) -> (Backends, Names) {
     let mut names = Names::new();
     let backends = Backends {
+        cache: named(root, "cache", &mut names, cache),
         sql: named(root, "sql", &mut names, database),
         search: named(root, "search", &mut names, index),
         llm: named(root, "llm", &mut names, model),
         http: egress(root),
         keyvalue: buckets(root, state),
     };
+    for (name, index) in &backends.search {
+        is_there(
+            root,
+            &format!("search.{name}.cache"),
+            index.cache.as_deref(),
+            &backends.cache,
+        );
+    }
     (backends, names)
+}
+
+/// What names a cache names one that there is.
+fn is_there(root: &Table<'_, '_>, path: &str, cache: Option<&str>, caches: &BTreeMap<String, Cache>) {
+    let Some(cache) = cache.filter(|cache| !caches.contains_key(*cache)) else {
+        return;
+    };
+    let mend = match value::nearest(cache, caches.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add [cache.{cache}], or leave the key out"),
+    };
+    let message = format!("names `{cache}`, which is no cache");
+    let place = root.reader.place_of(path).unwrap_or(root.place.clone());
+    root.reader
+        .fault(place, path, Complaint::new("unknown_name", message, mend));
+}
+
+fn cache(t: &Table<'_, '_>) -> Option<Cache> {
+    use segue_capabilities::cache::settings;
+    let built_in = settings::Cache::default();
+    let month = seconds(30 * 24 * 3600);
+    Some(Cache {
+        ttl: t.or("ttl", built_in.ttl, duration(ms(1)..=month)),
+        stale_for: t.or("stale_for", built_in.stale_for, duration(ms(0)..=month)),
+        max_entries: t.or("max_entries", built_in.max_entries, count(1..=10_000_000)),
+        max_bytes: t.or("max_bytes", built_in.max_bytes, size(64 * KIB..=1024 * GIB)),
+        max_value: t.or("max_value", built_in.max_value, value::room(1..=GIB)),
+        public: t.or("public", built_in.public, flag),
+    })
 }
 
 /// The tables under `[key]`, whose names the operator makes up. What is faulty
@@ -217,6 +255,7 @@ fn index(t: &Table<'_, '_>) -> Option<Search> {
     let max_files = t.or("max_files", Index::MAX_FILES, amount(1..=1_000_000));
     let serve = t.or("serve", false, flag);
     let queue = t.or("queue", Index::QUEUE, amount(1..=10_000));
+    let cache = t.read("cache", value::text);
     let path = path?;
     if !path.is_dir() {
         absent(t, "path", "folder", &path);
@@ -229,6 +268,7 @@ fn index(t: &Table<'_, '_>) -> Option<Search> {
         max_files,
         serve,
         queue,
+        cache,
     })
 }
 

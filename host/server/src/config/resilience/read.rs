@@ -85,10 +85,6 @@ fn unfit(kind: &str, name: &str, known: Option<&[String]>) -> Option<Complaint> 
                 mend,
             ))
         }
-        ("cache", _) if name != "redis" => unknown(
-            "is no cache that can fail".to_owned(),
-            "write [resilience.cache.redis], or [resilience.cache]".to_owned(),
-        ),
         ("keyvalue", _) => unknown(
             "has a name, and there is one store of keys and values".to_owned(),
             "write [resilience.keyvalue]".to_owned(),

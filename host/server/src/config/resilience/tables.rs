@@ -7,7 +7,7 @@ use super::knob::Setting::{self, Count, Off, On, Share, Time};
 use super::{InForce, Origin, Settings};
 
 /// What can stand behind `[resilience.KIND]`.
-pub const KINDS: [&str; 7] = ["cache", "handler", "http", "keyvalue", "llm", "search", "sql"];
+pub const KINDS: [&str; 6] = ["handler", "http", "keyvalue", "llm", "search", "sql"];
 
 type Row = (Knob, Setting);
 
@@ -51,9 +51,6 @@ const UPSTREAM: [Row; 3] = [
     (RetryBackoffMax, seconds(10)),
 ];
 
-/// The way to Redis is short: what does not answer at once is done without.
-const CACHE: [Row; 2] = [(Timeout, ms(250)), (ResetTimeout, seconds(5))];
-
 /// A handler's calls share nothing: see `guarded.rs` of the server.
 const HANDLER: [Row; 1] = [(Breaker, Off)];
 
@@ -63,7 +60,6 @@ fn is_upstream(kind: &str) -> bool {
 
 pub(super) fn built_in(kind: &str) -> Settings {
     let own: &[Row] = match kind {
-        "cache" => &CACHE,
         "handler" => &HANDLER,
         kind if is_upstream(kind) => &UPSTREAM,
         _ => &[],

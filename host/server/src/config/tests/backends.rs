@@ -432,3 +432,24 @@ path = \"none/kv.db\"
     std::fs::create_dir(dir.path().join("docs")).unwrap();
     assert!(load(Absent::IsFault).unwrap().absences().is_empty());
 }
+
+#[test]
+fn a_section_names_a_cache_that_there_is() {
+    let text = |cache: &str| {
+        format!("[cache.answers]\nttl = \"5m\"\n[search.docs]\npath = \"docs\"\ncache = \"{cache}\"\n")
+    };
+    let config = good(&text("answers"));
+    assert_eq!(config.backends.search["docs"].cache.as_deref(), Some("answers"));
+    assert_eq!(
+        config.backends.cache["answers"].ttl,
+        std::time::Duration::from_secs(300)
+    );
+    let faults = bad(&text("answer"));
+    let [fault] = faults.list() else {
+        panic!("{faults}")
+    };
+    assert_eq!(
+        (fault.code, fault.mend.as_str()),
+        ("unknown_name", "did you mean `answers`?")
+    );
+}

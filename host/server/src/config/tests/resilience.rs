@@ -31,9 +31,7 @@ fn without_a_word_everything_has_a_breaker_and_upstreams_have_retries() {
         }
         let breaker = policy.breaker.unwrap();
         assert_eq!(breaker.failure_threshold, 5, "{kind}");
-        if kind != "cache" {
-            assert_eq!(breaker.reset_timeout, Duration::from_secs(30), "{kind}");
-        }
+        assert_eq!(breaker.reset_timeout, Duration::from_secs(30), "{kind}");
         assert_eq!(policy.bulkhead, None, "{kind}");
         let retries = if ["http", "llm"].contains(&kind) { 3 } else { 0 };
         assert_eq!(policy.retry.retries, retries, "{kind}");

@@ -1,0 +1,71 @@
+//! What a cache counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) hits: AtomicU64,
+    pub(super) stale: AtomicU64,
+    pub(super) misses: AtomicU64,
+    pub(super) joined: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) evictions: AtomicU64,
+    pub(super) invalidations: AtomicU64,
+    pub(super) load_micros: AtomicU64,
+}
+
+/// How a cache does, since the start. Each question is a hit, stale, a miss or
+/// joined; each miss is a load, and so is each stale one that nobody was at yet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CacheState {
+    pub name: String,
+    /// Answered from a fresh entry.
+    pub hits: u64,
+    /// Answered from one that is past its time and being fetched anew.
+    pub stale: u64,
+    /// Had to be fetched.
+    pub misses: u64,
+    /// Waited for what another was fetching.
+    pub joined: u64,
+    /// Fetches that failed; nothing was kept of them.
+    pub errors: u64,
+    /// Entries that made room for others, or whose time was over.
+    pub evictions: u64,
+    /// Entries that were taken out because what they were made from changed.
+    pub invalidations: u64,
+    pub entries: u64,
+    pub bytes: u64,
+    /// Of all questions, those that needed no fetch of their own.
+    pub hit_rate: f64,
+    /// How long a fetch takes on average.
+    pub load_ms: f64,
+}
+
+impl Counts {
+    pub(super) fn state(&self, name: &str, entries: u64, bytes: u64) -> CacheState {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (hits, stale) = (get(&self.hits), get(&self.stale));
+        let (misses, joined) = (get(&self.misses), get(&self.joined));
+        let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
+        CacheState {
+            name: name.to_owned(),
+            hits,
+            stale,
+            misses,
+            joined,
+            errors: get(&self.failed),
+            evictions: get(&self.evictions),
+            invalidations: get(&self.invalidations),
+            entries,
+            bytes,
+            hit_rate: share(hits + stale + joined, hits + stale + misses + joined),
+            load_ms: share(get(&self.load_micros), misses) / 1e3,
+        }
+    }
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
