@@ -1,7 +1,7 @@
 //! `NAME.toml`, the operator's word on one plugin.
 //!
-//! Parsing reports every fault at once, each with its line and its mend. What is
-//! silent falls to the defaults, what is unknown is a fault: a misspelt limit
+//! Parsing reports every fault at once, each with its line and its mend; of a text
+//! that is no TOML, those up to the first line that is none. What is silent falls to the defaults, what is unknown is a fault: a misspelt limit
 //! must not pass for none.
 
 use std::ops::RangeInclusive;
@@ -55,20 +55,18 @@ impl Sidecar {
             let message = format!("{}; write it as TOML wants it", error.message());
             reader.fault(error.span().map_or(0, |span| span.start), message);
         }
-        let broken: Vec<usize> = reader.faults.iter().map(|fault| fault.line).collect();
+        let broken = reader.faults.iter().min_by_key(|fault| fault.line).cloned();
         let sidecar = reader.sidecar(document.get_ref(), settings);
         let mut faults = reader.faults;
         if faults.is_empty() {
             return Ok(sidecar);
         }
-        // A line that is no TOML is read as something else, whose faults are
-        // not the author's.
-        let syntax = broken.len();
-        let mut index = 0;
-        faults.retain(|fault| {
-            index += 1;
-            index <= syntax || !broken.contains(&fault.line)
-        });
+        // The parser guesses how a text goes on behind a line that is no TOML,
+        // and what is wrong with a guess is not the author's fault.
+        if let Some(broken) = broken {
+            faults.retain(|fault| fault.line < broken.line);
+            faults.push(broken);
+        }
         faults.sort_by_key(|fault| fault.line);
         faults.dedup();
         Err(LoadError::Sidecar(faults))

@@ -121,12 +121,31 @@ fn limits_that_nothing_could_run_under_are_faults() {
 }
 
 #[test]
-fn broken_toml_is_reported_with_what_else_is_wrong() {
-    let found = faults("[limits]\nmemory = \n[oh\n[grants]\nsql = 3\n[settings]\na = 1\na = 2\n");
+fn broken_toml_is_reported_with_what_is_wrong_before_it() {
+    let found = faults("[limits]\nmemory = 1\n[grants]\nsql = 3\n[oh\n[settings]\na = 1\na = 2\n");
     let lines: Vec<usize> = found.iter().map(|fault| fault.line).collect();
-    assert!(lines.contains(&2) && lines.contains(&3), "{found:#?}");
-    assert!(lines.contains(&5), "{found:#?}");
-    assert!(lines.contains(&8), "{found:#?}");
+    assert_eq!(lines, [2, 4, 5], "{found:#?}");
+}
+
+#[test]
+fn one_broken_line_is_one_fault() {
+    for (text, line) in [
+        ("[limits\nmemory = \"64 MiB\"\n[settings]\na = 1\n", 1),
+        ("[[limits]\nmemory = \"64 MiB\"\n", 1),
+        ("[grants]\nsql = [\"shop\n[limits]\nmemory = \"64 MiB\"\n", 2),
+        ("[limits]\nmemory = 64 MiB\n", 2),
+        ("[limits]\nmemory = \"64 MiB\n", 2),
+        ("[limits]\nmemory\n", 2),
+        ("[limits]\nmemory = \n", 2),
+        ("limits]\nmemory = \"64 MiB\"\n", 1),
+        ("this is no TOML\n", 1),
+        ("{\"grants\": {\"sql\": [\"shop\"]}}\n", 1),
+        ("[settings]\na = { b = 1\nc = 2\n", 3),
+    ] {
+        let found = faults(text);
+        let lines: Vec<usize> = found.iter().map(|fault| fault.line).collect();
+        assert_eq!(lines, [line], "{text}{found:#?}");
+    }
 }
 
 #[test]
