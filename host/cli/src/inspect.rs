@@ -208,7 +208,7 @@ impl Plugin {
     }
 }
 
-/// What stands between a plugin's file and its answers, and what it wants and
+/// What stands between a plugin's component and its answers, and what it wants and
 /// is not granted, one sentence each.
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
@@ -231,8 +231,6 @@ pub(crate) fn look(config: &Config, settings: &Settings, plugin: &str) -> Looked
         let inspection = Runtime::inspect(&bytes, &settings.capabilities);
         inspection.map_err(|error| format!("{shown}: {error}"))
     });
-    let toml = file.with_extension("toml");
-    let sidecar = sidecar(&toml, settings).map_err(|error| format!("{}: {error}", toml.display()));
     let inspection = match inspected {
         Ok(inspection) => {
             let refused = inspection.verdict().err();
@@ -246,13 +244,11 @@ pub(crate) fn look(config: &Config, settings: &Settings, plugin: &str) -> Looked
             None
         }
     };
-    let grants = match sidecar {
-        Ok(sidecar) => sidecar.map(|s| s.grants).unwrap_or_default(),
-        Err(reason) => {
-            looked.obstacles.push(reason);
-            return looked;
-        }
+    // A .toml with faults is told by `faults_of`, and grants nothing.
+    let Ok(sidecar) = sidecar(&file.with_extension("toml"), settings) else {
+        return looked;
     };
+    let grants = sidecar.map(|s| s.grants).unwrap_or_default();
     let Some(inspection) = inspection.filter(|inspection| inspection.verdict().is_ok()) else {
         return looked;
     };
@@ -262,11 +258,27 @@ pub(crate) fn look(config: &Config, settings: &Settings, plugin: &str) -> Looked
         config: Some(config),
     };
     let lines = missing.wants().into_iter().zip(missing.grants());
+    let toml = file.with_extension("toml");
     looked.notes.extend(lines.map(|(want, line)| {
         let toml = toml.display();
         format!("`{plugin}` wants {want} and is not granted it; {line} under [grants] in {toml} would")
     }));
     looked
+}
+
+/// For what a host with this config would refuse the `.toml` of a plugin: each
+/// begins with its place.
+pub(crate) fn faults_of(config: &Config, settings: &Settings, plugin: &str) -> Vec<String> {
+    let toml = config.plugins.dir.join(format!("{plugin}.toml"));
+    let shown = toml.display();
+    match sidecar(&toml, settings) {
+        Ok(_) => Vec::new(),
+        Err(LoadError::Sidecar(faults)) => faults
+            .iter()
+            .map(|fault| format!("{shown}:{}: {}", fault.line, fault.message))
+            .collect(),
+        Err(error) => vec![format!("{shown}: {error}")],
+    }
 }
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {

@@ -71,9 +71,21 @@ fn check_exits_0_when_sound_1_with_faults_2_when_unreadable() {
     assert!(err.contains("segue.toml:4:9: "), "{err}");
     assert!(err.contains("2 faults"), "{err}");
 
-    let (code, _, err) = run(sound.path(), &["check", "--config", "none.toml"]);
-    assert_eq!(code, Some(2));
-    assert!(is_clear(&err), "{err}");
+    for args in [&["check", "none.toml"][..], &["check", "--config", "none.toml"]] {
+        let (code, _, err) = run(sound.path(), args);
+        assert_eq!(code, Some(2));
+        assert!(err.contains("none.toml") && is_clear(&err), "{err}");
+    }
+
+    let open = folder("[server]\nlisten = \"0.0.0.0:8000\"\n");
+    let (code, out, err) = run(open.path(), &["check"]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(
+        out.contains("1 fault;") && err.starts_with("segue.toml:2:"),
+        "{out}{err}"
+    );
+    let (code, _, err) = run(open.path(), &["check", "--insecure"]);
+    assert_eq!(code, Some(0), "{err}");
 }
 
 #[test]
