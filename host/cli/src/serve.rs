@@ -37,9 +37,20 @@ pub(crate) struct ServeArgs {
     /// Listen beyond loopback although nobody has to prove who they are
     #[arg(long)]
     insecure: bool,
+    /// Not taken, but what other servers call it: see `NO_PORT`.
+    #[arg(long, alias = "listen", alias = "host", hide = true, num_args = 0..=1)]
+    port: Option<Option<String>>,
 }
 
+const NO_PORT: &str = "\
+the address stands in the config, not on the command line: set [server] listen = \"127.0.0.1:9000\" in
+  segue.toml, or for this start only: SEGUE_SERVER__LISTEN=127.0.0.1:9000 segue serve";
+
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    if args.port.is_some() {
+        term::complain(NO_PORT);
+        return Ok(ExitCode::from(super::UNREADABLE));
+    }
     let config = match config::load(&args.config.config) {
         Ok(config) => config,
         Err(failure) => return Ok(term::no_config(&failure)),

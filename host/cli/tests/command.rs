@@ -76,6 +76,12 @@ fn check_exits_0_when_sound_1_with_faults_2_when_unreadable() {
         assert_eq!(code, Some(2));
         assert!(err.contains("none.toml") && is_clear(&err), "{err}");
     }
+    let (code, _, err) = run(sound.path(), &["serve", "--port", "9000"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        err.contains("[server] listen") && err.contains("SEGUE_SERVER__LISTEN"),
+        "{err}"
+    );
 
     let open = folder("[server]\nlisten = \"0.0.0.0:8000\"\n");
     let (code, out, err) = run(open.path(), &["check"]);
