@@ -25,6 +25,7 @@ struct Families {
     calls: IntCounterVec,
     transitions: IntCounterVec,
     in_flight: IntGaugeVec,
+    places: IntGaugeVec,
     waiting: IntGaugeVec,
     refused: IntCounterVec,
     retries: IntCounterVec,
@@ -53,6 +54,11 @@ impl Families {
                 &[DEPENDENCY, "to"],
             )?,
             in_flight: gauges("segue_bulkhead_in_flight", "Calls under way now.", &[DEPENDENCY])?,
+            places: gauges(
+                "segue_bulkhead_places",
+                "Calls that may be under way at a time, where that is bounded.",
+                &[DEPENDENCY],
+            )?,
             waiting: gauges(
                 "segue_bulkhead_waiting",
                 "Calls that wait for a place now.",
@@ -71,12 +77,13 @@ impl Families {
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 7] {
+    fn all(&self) -> [&dyn Collector; 8] {
         [
             &self.state,
             &self.calls,
             &self.transitions,
             &self.in_flight,
+            &self.places,
             &self.waiting,
             &self.refused,
             &self.retries,
@@ -113,6 +120,9 @@ impl Families {
         self.in_flight
             .with_label_values(&[name])
             .set(gauge(bulkhead.in_flight));
+        if let Some(places) = bulkhead.concurrency {
+            self.places.with_label_values(&[name]).set(i64::from(places));
+        }
         self.waiting
             .with_label_values(&[name])
             .set(gauge(bulkhead.waiting));
