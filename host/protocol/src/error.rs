@@ -155,6 +155,18 @@ catalogue! {
     UpstreamFailed = "upstream_failed", 502, true;
 }
 
+/// How the limit stands that a request ran into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LimitFacts {
+    /// As the configuration names it.
+    pub name: String,
+    /// So many at once.
+    pub limit: u32,
+    pub remaining: u32,
+    /// When all of them are there again.
+    pub reset_ms: u64,
+}
+
 /// A request error, as it goes to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestError {
@@ -166,6 +178,10 @@ pub struct RequestError {
     pub retry_after_ms: Option<u64>,
     /// The handler's own code, when `code` is `handler_failed`.
     pub handler_code: Option<String>,
+    /// The state of the breaker that refused, when `code` is `circuit_open`.
+    pub circuit_state: Option<&'static str>,
+    /// The limit that is used up, when `code` is `rate_limited`.
+    pub limit: Option<Box<LimitFacts>>,
 }
 
 impl RequestError {
@@ -176,7 +192,16 @@ impl RequestError {
             retryable: code.retryable(),
             retry_after_ms: None,
             handler_code: None,
+            circuit_state: (code == ErrorCode::CircuitOpen).then_some("open"),
+            limit: None,
         }
+    }
+
+    /// The limit that is used up.
+    #[must_use]
+    pub fn limit(mut self, facts: LimitFacts) -> Self {
+        self.limit = Some(Box::new(facts));
+        self
     }
 
     /// When to come back.
@@ -205,6 +230,10 @@ pub(crate) struct ErrorBody<'a> {
     retry_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handler_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    circuit_state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'a LimitFacts>,
 }
 
 impl RequestError {
@@ -215,11 +244,13 @@ impl RequestError {
             retryable: self.retryable,
             retry_after_ms: self.retry_after_ms,
             handler_code: self.handler_code.as_deref(),
+            circuit_state: self.circuit_state,
+            limit: self.limit.as_deref(),
         }
     }
 }
 
-/// `{code, message, retryable, retry_after_ms?, handler_code?}`
+/// `{code, message, retryable, retry_after_ms?, handler_code?, circuit_state?, limit?}`
 impl Serialize for RequestError {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.body().serialize(serializer)

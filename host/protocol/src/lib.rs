@@ -13,5 +13,5 @@ pub mod error;
 pub mod frame;
 
 pub use close::CloseCode;
-pub use error::{ErrorCode, RequestError};
+pub use error::{ErrorCode, LimitFacts, RequestError};
 pub use frame::{ClientFrame, FrameError, Incoming, PartSummary, ServerFrame, Usage};

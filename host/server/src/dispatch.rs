@@ -1,10 +1,11 @@
 //! The path of a message, top to bottom.
 //!
-//! [`accept`] takes it or refuses it at once: drain state, route, identity of
-//! the id, room in the queue. [`run`] answers it when its turn has come: pins
-//! the configuration, calls the handlers of its route, each under a deadline,
-//! numbers what they say into the outbox, does what the route says if nobody
-//! could answer, and ends it in exactly one frame.
+//! [`accept`] takes it or refuses it at once: drain state, who sends it, limits,
+//! route, whether the host has time for it, identity of the id, room in the queue.
+//! [`run`] answers it when its turn has come: pins the configuration, calls the
+//! handlers of its route, each under a deadline, numbers what they say into the
+//! outbox, does what the route says if nobody could answer, and ends it in exactly
+//! one frame.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +16,10 @@ use segue_protocol::{ErrorCode, Incoming, PartSummary, RequestError};
 use tracing::Instrument as _;
 
 use crate::config::{Mode, Route};
+use crate::edge::address;
 use crate::fallback;
+use crate::limits::Caller;
+use crate::overload;
 use crate::part::{Ended, Turn};
 use crate::session::{End, Exchange, Session, Taken};
 use crate::state::App;
@@ -27,17 +31,22 @@ pub async fn accept(
     app: &Arc<App>,
     session: &Arc<Session>,
     message: Incoming,
+    caller: &mut Caller,
 ) -> Result<Taken, RequestError> {
     let snapshot = app.snapshot();
-    app.metrics
-        .message_received(snapshot.routes.label(&message.mtype));
+    let label = snapshot.routes.label(&message.mtype);
+    app.metrics.message_received(label);
     app.drain.check()?;
+    address::check(caller.address, &snapshot.config.server)?;
+    app.limits.message(caller, &session.id, &message.mtype, label)?;
     snapshot.routes.find(&message)?;
     session.outbox.room(&snapshot.bounds).await;
     // The wait may have been long.
     app.drain.check()?;
+    let work = overload::enter(app)?;
     let taken = session.take(message, &snapshot.rules, &snapshot.bounds)?;
-    if matches!(taken, Taken::New(_)) {
+    if let Taken::New(exchange) = &taken {
+        exchange.hold(work);
         start_waiting(app, session);
     }
     Ok(taken)

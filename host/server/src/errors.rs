@@ -69,12 +69,12 @@ pub fn of_call(handler: &str, error: &CallError) -> RequestError {
 /// A handler's own error: a code of the catalogue passes as it is.
 fn of_handler(own: &HandlerError) -> RequestError {
     let code = ErrorCode::parse(&own.code);
+    let message = cut(&own.message, MAX_MESSAGE_BYTES);
     RequestError {
-        code: code.unwrap_or(ErrorCode::HandlerFailed),
-        message: cut(&own.message, MAX_MESSAGE_BYTES).to_owned(),
         retryable: own.retryable,
         retry_after_ms: own.retry_after_ms,
         handler_code: code.is_none().then(|| cut(&own.code, MAX_CODE_BYTES).to_owned()),
+        ..RequestError::new(code.unwrap_or(ErrorCode::HandlerFailed), message)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::config::{self, Config, LoadFailure};
 use crate::drain::Phase;
 use crate::edge::listener::{self, BindError, Limits, Listener};
 use crate::edge::router;
+use crate::overload;
 use crate::state::App;
 use crate::target::NativeHandlers;
 use crate::telemetry::{LogHandle, Metrics};
@@ -135,6 +136,7 @@ impl Host {
         let admin_routes = router::admin(host.app.clone(), host.token.clone());
         host.serve(admin_tcp, admin_routes, limits, "admin");
         host.look_after_sessions();
+        host.watch_load();
         host.follow_config();
         Ok(host)
     }
@@ -159,6 +161,17 @@ impl Host {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = app.sessions.sweep(|| app.snapshot().config.session.ttl) => {}
+            }
+        });
+    }
+
+    fn watch_load(&self) {
+        let shed = self.app.shed.clone();
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = overload::watch(shed) => {}
             }
         });
     }

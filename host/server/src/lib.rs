@@ -11,7 +11,8 @@
 //! 5. [`route`], [`part`], [`guarded`], [`target`]: who answers, one handler's
 //!    part, what stands around the handler, a call.
 //!
-//! Beside it: [`config`], [`admin`], [`telemetry`], [`drain`], and [`host`],
+//! Beside it: [`limits`] and [`overload`], which refuse; [`standing`], how what the
+//! host depends on stands; [`config`], [`admin`], [`telemetry`], [`drain`], and [`host`],
 //! which starts and stops it all.
 
 pub mod admin;
@@ -25,9 +26,12 @@ mod guarded;
 pub mod host;
 pub mod http;
 mod ids;
+mod limits;
+mod overload;
 mod part;
 mod route;
 pub mod session;
+mod standing;
 mod state;
 mod target;
 pub mod telemetry;

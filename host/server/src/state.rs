@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use segue_capabilities::Backends;
+use segue_resilience::shed::Shedder;
 use segue_resilience::{Guards, Key};
 use segue_runtime::Services;
 use tokio::sync::Semaphore;
@@ -19,6 +20,7 @@ use crate::fallback::Answers;
 use crate::guarded;
 use crate::host::{HostOptions, ReloadError};
 use crate::http::documents::AT_A_TIME;
+use crate::limits::Limits;
 use crate::route::Routes;
 use crate::session::{Bounds, Rules, Sessions};
 use crate::target::Target;
@@ -88,6 +90,10 @@ pub struct App {
     pub runtime: segue_runtime::Runtime,
     /// What stands around each dependency and handler.
     pub guards: Arc<Guards>,
+    /// How often clients may ask.
+    pub limits: Limits,
+    /// What the host has no time for.
+    pub shed: Arc<Shedder>,
     pub sessions: Sessions,
     pub metrics: Metrics,
     pub drain: Drain,
@@ -116,6 +122,8 @@ impl App {
         options: HostOptions,
     ) -> Arc<App> {
         Arc::new(App {
+            limits: Limits::new(&config.rate_limits, metrics.rate_limited.clone()),
+            shed: Shedder::new(config.overload.settings()),
             snapshot: ArcSwap::from_pointee(Snapshot::new(config, backends)),
             runtime,
             guards,
@@ -182,6 +190,8 @@ impl App {
         config.tell_absences();
         let backends = before.backends.update(config.backends.settings());
         self.guards.configure(Arc::new(config.resilience.clone()));
+        self.limits.configure(&config.rate_limits);
+        self.shed.configure(config.overload.settings());
         let snapshot = Snapshot::new(config, backends);
         self.guards.retain(|key| snapshot.guards(key));
         self.snapshot.store(Arc::new(snapshot));

@@ -20,7 +20,7 @@ use segue_capabilities::llm::settings::{ApiKey, Url};
 use segue_capabilities::{cache, http, keyvalue, llm, search, sql};
 use serde::{Serialize, Serializer};
 
-use super::redact::duration;
+use super::redact::{duration, texts};
 use super::secret::Secret;
 pub(super) use read::{Names, backends};
 
@@ -240,10 +240,6 @@ impl Serialize for DatabaseUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-fn texts<T: fmt::Display, S: Serializer>(list: &[T], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(list.iter().map(ToString::to_string))
 }
 
 fn url<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {

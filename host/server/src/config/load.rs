@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::faults::{Fault, Faults};
 use super::overrides::{Overrides, process_environment};
 use super::reader::{Reader, Table};
-use super::{Config, backends, resilience, routes, sections, strays};
+use super::{Config, backends, resilience, routes, sections, strays, throttle, watched};
 
 /// A config is written by people; past this it is some other file.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -170,10 +170,16 @@ fn read(reader: &Reader<'_>, items: &DeTable<'_>) -> Config {
     let server = sections::server(&root);
     let (limits, max_limits) = sections::limits(&root);
     let (backends, names) = backends::backends(&root, &server.state);
+    let endpoints = routes::endpoints(&root);
+    let resilience = resilience::resilience(&root, &names);
+    watched::check_provisioning(&root, server.provisioning.as_ref(), &names, &resilience);
     let config = Config {
         admin: sections::admin(&root, &server),
         plugins: sections::plugins(&root, &server.state, &names),
-        resilience: resilience::resilience(&root, &names),
+        resilience,
+        rate_limits: throttle::rate_limits(&root, &endpoints),
+        overload: throttle::overload(&root),
+        health: watched::health(&root, &names),
         backends,
         server,
         runtime: sections::runtime(&root),
@@ -183,7 +189,7 @@ fn read(reader: &Reader<'_>, items: &DeTable<'_>) -> Config {
         outbox: sections::outbox(&root),
         log: sections::log(&root),
         routes: routes::routes(&root, &max_limits, &names),
-        endpoints: routes::endpoints(&root),
+        endpoints,
         absences: Vec::new(),
         places: BTreeMap::new(),
     };

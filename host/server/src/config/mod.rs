@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `model.rs`, `backends.rs` | every key: meaning, unit, default, bounds |
 //! | `resilience.rs` | what stands around dependencies and handlers |
+//! | `throttle.rs`, `watched.rs` | what clients may ask, when the host has enough, what it is not ready without |
 //! | `sections.rs`, `backends/`, `grants.rs`, `routes.rs` | reading and checking them |
 //! | `reader.rs`, `value.rs` | tables and values with their places |
 //! | `overrides.rs`, `strays.rs` | variables; keys and variables that set nothing |
@@ -33,7 +34,9 @@ mod sections;
 mod strays;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod value;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,12 +47,14 @@ pub use faults::{Fault, Faults, Place};
 pub(crate) use follow::follow;
 pub use load::{LoadFailure, check, load, parse};
 pub use model::{
-    Admin, Endpoint, Fallback, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route, Runtime, Server,
-    Session,
+    Admin, Endpoint, Fallback, Forwarded, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route,
+    Runtime, Server, Session,
 };
 pub use resilience::{InForce, KINDS, Knob, Resilience, Setting};
 pub use routes::{RESERVED_PATHS, winner};
 pub use secret::Secret;
+pub use throttle::{Overload, Per, RateLimit};
+pub use watched::{Dependency, Health};
 
 /// Everything `segue.toml` says, checked and complete. Its `Debug` shows no
 /// secret.
@@ -71,6 +76,10 @@ pub struct Config {
     pub backends: Backends,
     /// What stands around it, and around handlers.
     pub resilience: Resilience,
+    /// How often clients may ask.
+    pub rate_limits: Vec<RateLimit>,
+    pub overload: Overload,
+    pub health: Health,
     /// What the file names and was not there when it was read.
     absences: Vec<Fault>,
     /// Where each key that is not at its default was set.

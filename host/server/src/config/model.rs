@@ -11,10 +11,21 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Serialize;
 
-use super::redact::{duration, optional_duration};
+use super::redact::{duration, optional_duration, texts};
 use super::secret::Secret;
+use super::watched::Dependency;
+
+/// Where proxies write which address a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forwarded {
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
 
 /// `[server]`: the public listener.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +45,23 @@ pub struct Server {
     /// loopback. Default none (only `/health/live` and `/health/ready`), at
     /// most 64. There are no roles yet, and `--insecure` opens every path.
     pub expose: Vec<String>,
+    /// Networks of proxies that are believed about where a request comes from.
+    /// Default none, at most 1000: then a client's address is the peer's. With them
+    /// it is the last one in `forwarded` that is not of a trusted proxy; what
+    /// stands further left anybody could have written.
+    #[serde(serialize_with = "texts")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header that they write: `x-forwarded-for` (default) or `forwarded`
+    /// (RFC 7239). The other one is not looked at: a proxy lets through what it
+    /// does not write.
+    pub forwarded: Forwarded,
+    /// Networks that are refused with 403 `forbidden_address`, WebSockets and
+    /// messages of open ones included. Default none, at most 1000.
+    #[serde(serialize_with = "texts")]
+    pub blocked: Vec<IpNet>,
+    /// The bulkhead that `X-RateLimit-Provisioning-Limit` and `-Remaining` show,
+    /// such as `handler.provision`. Default none: no such headers.
+    pub provisioning: Option<Dependency>,
     /// Open connections at a time, all kinds together. Default 1000, 1 to
     /// 1,000,000. One more is refused with 503, a socket with close code
     /// `overloaded`.

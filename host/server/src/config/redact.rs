@@ -2,6 +2,7 @@
 //! while the host runs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serializer;
@@ -13,29 +14,36 @@ use super::value::time;
 /// Keys that take effect at once when the config is read again; a section
 /// stands for all its keys. Every other key needs a restart, so a new key is
 /// safe until somebody shows that it is hot.
-const HOT: [&str; 24] = [
+const HOT: [&str; 31] = [
     "cache",
     "endpoint",
+    "health",
     "http",
     "keyvalue",
+    "limit",
     "llm",
     "log.level",
     "outbox",
+    "overload",
     "plugins.auto_widen",
     "plugins.max_grants",
     "resilience",
     "route",
     "search",
+    "server.blocked",
     "server.body_timeout",
     "server.drain_delay",
     "server.drain_timeout",
     "server.expose",
+    "server.forwarded",
     "server.hosts",
     "server.max_frame",
     "server.max_raw_frame",
     "server.origins",
     "server.ping_interval",
     "server.ping_timeout",
+    "server.provisioning",
+    "server.trusted_proxies",
     "session",
     "sql",
 ];
@@ -73,6 +81,9 @@ impl Config {
             ("http", json!(self.backends.http)),
             ("keyvalue", json!(self.backends.keyvalue)),
             ("resilience", json!(self.resilience)),
+            ("limit", json!(self.rate_limits)),
+            ("overload", json!(self.overload)),
+            ("health", json!(self.health)),
             ("route", json!(self.routes)),
             ("endpoint", json!(self.endpoints)),
         ];
@@ -121,4 +132,8 @@ pub(super) fn optional_duration<S: Serializer>(value: &Option<Duration>, to: S) 
         Some(value) => duration(value, to),
         None => to.serialize_none(),
     }
+}
+
+pub(super) fn texts<T: fmt::Display, S: Serializer>(list: &[T], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(list.iter().map(ToString::to_string))
 }

@@ -263,7 +263,7 @@ fn handler(value: &Value<'_>) -> Result<String, Complaint> {
     Err(Complaint::new("bad_name", message, mend))
 }
 
-fn mtype(value: &Value<'_>) -> Result<String, Complaint> {
+pub(super) fn mtype(value: &Value<'_>) -> Result<String, Complaint> {
     let found = text(value)?;
     match found.len() <= MAX_MTYPE_BYTES {
         true => Ok(found),
@@ -383,7 +383,7 @@ fn is_under(path: &str, own: &str) -> bool {
     (path.strip_prefix(own)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn line_of(place: &Place) -> usize {
+pub(super) fn line_of(place: &Place) -> usize {
     match place {
         Place::File { line, .. } => *line,
         Place::Variable { .. } | Place::DotEnv { .. } | Place::Key(_) => 0,

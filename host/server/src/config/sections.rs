@@ -5,13 +5,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::backends::Names;
 use super::grants;
-use super::model::{Admin, Limits, Log, LogFormat, OnFull, Outbox, Plugins, Runtime, Server, Session};
+use super::model::{
+    Admin, Forwarded, Limits, Log, LogFormat, OnFull, Outbox, Plugins, Runtime, Server, Session,
+};
 use super::reader::Table;
 use super::value::{
     self, Complaint, GIB, KIB, MIB, Value, address, amount, choice, count32, duration, flag, room, size,
 };
+use super::watched;
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -20,6 +25,9 @@ const fn ms(n: u64) -> Duration {
 const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
+
+/// Every request is compared with each of them.
+const MAX_NETWORKS: usize = 1000;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -33,11 +41,19 @@ pub(super) fn server(root: &Table<'_, '_>) -> Server {
     let t = root.table("server");
     let pings = ms(100)..=seconds(HOUR);
     let arrivals = ms(100)..=seconds(5 * MINUTE);
+    let forwarded = choice(&[
+        ("x-forwarded-for", Forwarded::XForwardedFor),
+        ("forwarded", Forwarded::Forwarded),
+    ]);
     let server = Server {
         listen: t.or("listen", loopback(8000), address),
         hosts: strings(&t, "hosts", host_name),
         origins: strings(&t, "origins", origin),
         expose: strings(&t, "expose", exposed),
+        trusted_proxies: networks(&t, "trusted_proxies"),
+        forwarded: t.or("forwarded", Forwarded::XForwardedFor, forwarded),
+        blocked: networks(&t, "blocked"),
+        provisioning: t.read("provisioning", watched::parse),
         max_connections: t.or("max_connections", 1000, amount(1..=1_000_000)),
         max_frame: t.or("max_frame", 1 << 20, room(KIB..=64 * MIB)),
         max_raw_frame: t.or("max_raw_frame", 16 << 20, room(KIB..=256 * MIB)),
@@ -251,6 +267,11 @@ fn strings(t: &Table<'_, '_>, key: &str, check: fn(&str) -> Result<(), Complaint
     };
     let items = t.list(key, 64, parse);
     items.into_iter().map(|(item, _)| item).collect()
+}
+
+fn networks(t: &Table<'_, '_>, key: &str) -> Vec<IpNet> {
+    let items = t.list(key, MAX_NETWORKS, value::network);
+    items.into_iter().map(|(network, _)| network).collect()
 }
 
 /// A `Host` header's value. Wildcards are refused: a name that anybody may

@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use segue_runtime::units::{self, format_size as show};
 use toml::de::{DeInteger, DeValue};
 
@@ -265,6 +266,27 @@ pub(super) fn address(value: &Value<'_>) -> Parsed<SocketAddr> {
         };
         Complaint::new("bad_address", format!("is no address: `{found}`"), mend)
     })
+}
+
+/// An address with its prefix, or one address.
+pub(super) fn network(value: &Value<'_>) -> Parsed<IpNet> {
+    let found = text(value)?;
+    let network = found
+        .parse::<IpNet>()
+        .or_else(|_| found.parse::<std::net::IpAddr>().map(IpNet::from));
+    match network {
+        Ok(network) if network == network.trunc() => Ok(network),
+        Ok(network) => Err(Complaint::new(
+            "bad_network",
+            format!("has bits beyond its prefix: `{found}`"),
+            format!("write {}", network.trunc()),
+        )),
+        Err(_) => Err(Complaint::new(
+            "bad_network",
+            format!("is no network: `{found}`"),
+            "write an address with its prefix, such as 10.1.0.0/16, or one address",
+        )),
+    }
 }
 
 /// A path; a relative one begins at `base`, the config file's folder.

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::drain::Phase;
 use crate::edge::testing::{Bench, bench};
+use crate::limits::Via;
 
 const CONFIG: &str = r#"
 [outbox]
@@ -57,7 +58,8 @@ async fn begin(bench: &Bench, session: &Arc<Session>, mtype: &str) -> Arc<Exchan
         meta: serde_json::Map::new(),
         traceparent: None,
     };
-    let Taken::New(exchange) = accept(&bench.app, session, message).await.unwrap() else {
+    let mut caller = Caller::new([127, 0, 0, 1].into(), Via::Socket);
+    let Taken::New(exchange) = accept(&bench.app, session, message, &mut caller).await.unwrap() else {
         panic!("the id is new");
     };
     exchange

@@ -17,7 +17,9 @@ use super::guard::Source;
 
 const METHODS: &str = "GET, POST, DELETE";
 const HEADERS: &str = "accept, authorization, content-type, idempotency-key, last-event-id, traceparent";
-const EXPOSED: &str = "retry-after, segue-session";
+const EXPOSED: &str = "ratelimit, ratelimit-policy, retry-after, segue-session, x-circuit-state, \
+    x-ratelimit-limit, x-ratelimit-provisioning-limit, x-ratelimit-provisioning-remaining, \
+    x-ratelimit-remaining, x-ratelimit-reset";
 /// Seconds that a browser may remember the answer.
 const MAX_AGE: &str = "600";
 

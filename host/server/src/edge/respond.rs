@@ -13,6 +13,8 @@ use http::{HeaderValue, StatusCode};
 use segue_protocol::{ErrorCode, RequestError};
 use serde::Serialize;
 
+use super::standing::CIRCUIT_STATE;
+
 /// The most of a lower layer's own words that is passed on.
 const MAX_TEXT_BYTES: usize = 512;
 
@@ -55,6 +57,9 @@ pub(crate) fn error_with(error: &RequestError, body: impl Serialize) -> Response
     let headers = response.headers_mut();
     if let Some(seconds) = retry_after(status, error.retry_after_ms) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(state) = error.circuit_state {
+        headers.insert(CIRCUIT_STATE, HeaderValue::from_static(state));
     }
     match error.code {
         ErrorCode::Unauthorized => {

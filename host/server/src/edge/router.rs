@@ -15,10 +15,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{self, MethodRouter};
 use segue_protocol::{ErrorCode, RequestError};
 
+use super::address::{ClientAddress, UNKNOWN};
 use super::observe::Template;
-use super::{body, cors, guard, observe, respond};
+use super::{address, body, cors, guard, observe, respond, throttle};
 use crate::admin::token::Token;
 use crate::state::App;
+use crate::ws::raw;
 use crate::{admin, http as public_http};
 
 /// One line of the table.
@@ -63,8 +65,10 @@ pub fn public(app: Arc<App>) -> Router {
     table(public_http::routes())
         .fallback(endpoint)
         .layer(from_fn_with_state(app.clone(), body::whole))
+        .layer(from_fn_with_state(app.clone(), throttle::throttle))
         .layer(from_fn(cors::answer))
         .layer(from_fn_with_state(app.clone(), guard::public))
+        .layer(from_fn_with_state(app.clone(), address::settle))
         .layer(from_fn(respond::in_json))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .layer(DefaultBodyLimit::disable())
@@ -91,6 +95,7 @@ pub fn spare(app: Arc<App>) -> Router {
         .fallback(full)
         .layer(from_fn_with_state(app.clone(), body::whole))
         .layer(from_fn_with_state(app.clone(), guard::public))
+        .layer(from_fn_with_state(app.clone(), address::settle))
         .layer(from_fn(respond::in_json))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
@@ -117,13 +122,19 @@ async fn endpoint(State(app): State<Arc<App>>, request: Request) -> Response {
     drop(snapshot);
 
     let (mut head, _) = request.into_parts();
-    let traceparent = head
-        .headers
-        .get("traceparent")
-        .and_then(|v| v.to_str().ok())
-        .map(str::to_owned);
+    let peer = head.extensions.get().copied();
+    let line = raw::Line {
+        path: path.clone(),
+        handler,
+        traceparent: head
+            .headers
+            .get("traceparent")
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned),
+        address: peer.map_or(UNKNOWN, |ClientAddress(address)| address),
+    };
     let mut response = match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
-        Ok(upgrade) => crate::ws::raw::upgrade(app, handler, traceparent, upgrade).await,
+        Ok(upgrade) => raw::upgrade(app, line, upgrade).await,
         Err(rejection) => rejection.into_response(),
     };
     response.extensions_mut().insert(Template(path));

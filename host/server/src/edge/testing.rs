@@ -2,11 +2,13 @@
 //! it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::Request;
 use segue_capabilities::Backends;
@@ -14,8 +16,11 @@ use segue_resilience::Guards;
 use segue_runtime::{HandlerError, Reply};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest as _};
 use tower::ServiceExt;
 
 use crate::config;
@@ -82,6 +87,25 @@ impl Bench {
     pub(crate) fn public(&self) -> Client {
         Client(super::router::public(self.app.clone()))
     }
+
+    /// A WebSocket to it, with these headers.
+    pub(crate) async fn socket(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<WebSocketStream<TcpStream>, tungstenite::Error> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = super::router::public(self.app.clone());
+        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        Ok(tokio_tungstenite::client_async(request, tcp).await?.0)
+    }
 }
 
 /// Asks a router, as a client of loopback.
@@ -102,7 +126,9 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(body.into()).unwrap();
+        let mut request = request.body(body.into()).unwrap();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        request.extensions_mut().insert(ConnectInfo(peer));
         self.0.clone().oneshot(request).await.unwrap()
     }
 

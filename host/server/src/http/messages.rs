@@ -16,6 +16,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
@@ -27,7 +28,10 @@ use serde_json::{Map, Value, json};
 pub(super) use object::Answered;
 
 use crate::dispatch;
+use crate::edge::address::ClientAddress;
 use crate::edge::respond::{self, Failure};
+use crate::edge::throttle::Counted;
+use crate::limits::{Caller, Via};
 use crate::session::{Session, Taken};
 use crate::state::App;
 
@@ -61,23 +65,25 @@ pub(crate) const SESSION: HeaderName = HeaderName::from_static("segue-session");
 )]
 pub(crate) async fn send(
     State(app): State<Arc<App>>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {
     let request = Request::read(&headers, &body)?;
     let (session, opened) = request.session(&app)?;
     let id = request.message.id.clone();
-    let taken = match dispatch::accept(&app, &session, request.message).await {
+    let mut caller = Caller::new(address, Via::Http);
+    let taken = match dispatch::accept(&app, &session, request.message, &mut caller).await {
         Ok(taken) => taken,
         Err(error) => {
             if opened {
                 app.sessions.erase(&session.id);
             }
             let named = (!opened).then_some(&session.id);
-            return Ok(respond::error_with(
-                &error,
-                json!({ "error": &error, "id": id, "session": named }),
-            ));
+            let body = json!({ "error": &error, "id": id, "session": named });
+            let mut response = respond::error_with(&error, body);
+            response.extensions_mut().insert(Counted(caller.told));
+            return Ok(response);
         }
     };
     let mut response = if request.as_object {
@@ -86,6 +92,7 @@ pub(crate) async fn send(
     } else {
         stream::answer(&app, &session, taken, request.last_event.as_ref())
     };
+    response.extensions_mut().insert(Counted(caller.told));
     if let Ok(name) = HeaderValue::from_str(&session.id) {
         response.headers_mut().insert(SESSION, name);
     }

@@ -40,6 +40,11 @@ pub(crate) fn routes() -> Vec<Served> {
     .collect()
 }
 
+/// The paths of the routes, as they are served.
+pub(crate) fn paths() -> Vec<&'static str> {
+    routes().iter().map(|line| line.path).collect()
+}
+
 /// What is answered even when no more connections are taken.
 pub(crate) fn probes() -> Vec<Served> {
     vec![

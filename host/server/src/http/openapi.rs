@@ -91,6 +91,22 @@ struct ErrorBody {
     retry_after_ms: Option<u64>,
     /// The handler's own code, where `code` is `handler_failed`.
     handler_code: Option<String>,
+    /// `open`, where `code` is `circuit_open`.
+    circuit_state: Option<String>,
+    /// Where `code` is `rate_limited`.
+    limit: Option<LimitBody>,
+}
+
+/// The limit that is used up.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `LimitFacts`, which writes itself")]
+struct LimitBody {
+    name: String,
+    /// So many at once.
+    limit: u32,
+    remaining: u32,
+    /// When all of them are there again.
+    reset_ms: u64,
 }
 
 /// A message.

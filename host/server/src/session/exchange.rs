@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use segue_protocol::{Incoming, PartSummary, RequestError, ServerFrame};
+use segue_resilience::shed::Work;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -88,6 +89,8 @@ pub struct Record {
     pub parts: Vec<PartRecord>,
     pub end: Option<End>,
     pub ended_at: Option<SystemTime>,
+    /// Counts as under way until it has ended.
+    pub work: Option<Work>,
 }
 
 impl Exchange {
@@ -95,6 +98,13 @@ impl Exchange {
         self.record
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Counts it as under way until it ends.
+    pub fn hold(&self, work: Work) {
+        let mut record = self.record();
+        // It may have been cancelled already.
+        record.work = record.end.is_none().then_some(work);
     }
 
     /// Waits until the last frame is out.

@@ -206,6 +206,7 @@ impl Session {
         let mut record = exchange.record();
         record.end = Some(end);
         record.ended_at = Some(SystemTime::now());
+        record.work = None;
         drop(record);
         exchange.finished.send_replace(true);
     }
@@ -217,6 +218,13 @@ impl Session {
             reader: self.outbox.reader(after),
             session: self.clone(),
         }
+    }
+
+    /// Whether `id` is that of a message that will have a last frame, or has had
+    /// one that stands.
+    pub fn has_taken(&self, id: &str) -> bool {
+        let exchange = self.exchange(id);
+        exchange.is_some_and(|exchange| !exchange.may_be_asked_again())
     }
 
     pub fn exchange(&self, id: &str) -> Option<Arc<Exchange>> {

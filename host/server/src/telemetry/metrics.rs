@@ -13,6 +13,8 @@ use prometheus::{
 
 use super::cache_stats::CacheCollector;
 use super::guard_stats::GuardCollector;
+use segue_resilience::shed::Reason;
+
 use super::logs::LogHandle;
 use super::process::ProcessCollector;
 use super::runtime_stats::{LogCollector, RuntimeCollector};
@@ -37,6 +39,10 @@ pub struct Metrics {
     pub frames_dropped: IntCounter,
     /// Sockets refused or dropped because the listener holds all it may.
     pub connections_refused: IntCounter,
+    /// By the name of the limit.
+    pub rate_limited: IntCounterVec,
+    /// By the reason.
+    pub shed: IntCounterVec,
     sockets: IntGaugeVec,
     messages_received: IntCounterVec,
     messages: IntCounterVec,
@@ -77,6 +83,20 @@ impl Metrics {
                 "segue_connections_refused_total",
                 "Connections refused because the listener held all it may.",
             )?,
+            rate_limited: kept.add(IntCounterVec::new(
+                Opts::new(
+                    "segue_rate_limited_total",
+                    "Requests and messages refused because a limit was used up.",
+                ),
+                &["limit"],
+            )?)?,
+            shed: kept.add(IntCounterVec::new(
+                Opts::new(
+                    "segue_shed_total",
+                    "Requests and messages refused because the host had too much to do.",
+                ),
+                &["reason"],
+            )?)?,
             sockets: kept.add(IntGaugeVec::new(
                 Opts::new("segue_sockets", "TCP connections open now, of every kind."),
                 &["listener"],
@@ -133,6 +153,9 @@ impl Metrics {
         )?)?
         .with_label_values(&[env!("CARGO_PKG_VERSION")])
         .set(1);
+        for reason in Reason::ALL {
+            metrics.shed.with_label_values(&[reason.as_str()]);
+        }
         registry.register(Box::new(ProcessCollector::new()?))?;
         Ok(metrics)
     }

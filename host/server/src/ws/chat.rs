@@ -9,9 +9,11 @@ mod notices;
 mod read;
 mod write;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
@@ -22,7 +24,9 @@ use serde::Deserialize;
 
 use super::socket::{self, Pulse, Received, Sink, Stream};
 use crate::drain::reconnect_in_ms;
+use crate::edge::address::ClientAddress;
 use crate::edge::respond;
+use crate::limits::{Caller, Via};
 use crate::session::{Attachment, Reader};
 use crate::state::App;
 use crate::telemetry::metrics::Held;
@@ -55,6 +59,7 @@ enum Exit {
 
 pub async fn upgrade(
     State(app): State<Arc<App>>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     query: Result<Query<ResumeQuery>, QueryRejection>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -75,11 +80,12 @@ pub async fn upgrade(
     let max_frame = app.snapshot().config.server.max_frame;
     let tasks = app.tasks.clone();
     socket::bounded(upgrade, max_frame)
-        .on_upgrade(move |socket| tasks.track_future(serve(app, socket, resume)))
+        .on_upgrade(move |socket| tasks.track_future(serve(app, socket, resume, address)))
         .into_response()
 }
 
-async fn serve(app: Arc<App>, socket: WebSocket, resume: Option<Resume>) {
+async fn serve(app: Arc<App>, socket: WebSocket, resume: Option<Resume>, address: IpAddr) {
+    let mut caller = Caller::new(address, Via::Socket);
     let _open = Held::new(&app.metrics.connections);
     let (mut sink, mut stream) = socket.split();
     let server = app.snapshot().config.server.clone();
@@ -104,7 +110,7 @@ async fn serve(app: Arc<App>, socket: WebSocket, resume: Option<Resume>) {
         }
         let notices = Notices::default();
         let exit = tokio::select! {
-            exit = read::read(&app, &attachment.session, &notices, &mut stream, &pulse, first.take()) => exit,
+            exit = read::read(&app, &attachment.session, &mut caller, &notices, &mut stream, &pulse, first.take()) => exit,
             exit = write::write(&app, &attachment, &notices, &mut sink, &pulse, reader) => exit,
         };
         match exit {

@@ -12,12 +12,16 @@
 //! before.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
 use segue_protocol::{CloseCode, ErrorCode, RequestError};
+use segue_resilience::Admission;
+use segue_resilience::shed::Work;
 use segue_runtime::{CallError, CallSpec, Context, EndpointKind, Payload, Reply, Request};
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
@@ -25,11 +29,12 @@ use tracing::Instrument as _;
 
 use super::socket::{self, Beat, Pulse, Received, Sink, Stream};
 use crate::drain::Phase;
-use crate::edge::respond;
+use crate::edge::{address, respond};
 use crate::errors;
 use crate::guarded;
+use crate::overload;
 use crate::state::App;
-use crate::target::Running;
+use crate::target::{Running, Target};
 use crate::telemetry::TraceContext;
 use crate::telemetry::metrics::Held;
 
@@ -80,25 +85,29 @@ enum Exit {
     Failed(RequestError),
 }
 
-/// Opens a socket to `handler`. The router calls it for the paths that
-/// `[[endpoint]]` names.
-pub async fn upgrade(
-    app: Arc<App>,
-    handler: String,
-    traceparent: Option<String>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
+/// What a socket leads to, and from where.
+pub struct Line {
+    /// Of the endpoint.
+    pub path: Arc<str>,
+    pub handler: String,
+    pub traceparent: Option<String>,
+    /// Of the client.
+    pub address: IpAddr,
+}
+
+/// Opens a socket. The router calls it for the paths that `[[endpoint]]` names.
+pub async fn upgrade(app: Arc<App>, line: Line, upgrade: WebSocketUpgrade) -> Response {
     if let Err(error) = app.drain.check() {
         return respond::error(&error);
     }
     let max_frame = app.snapshot().config.server.max_raw_frame;
     let tasks = app.tasks.clone();
     socket::bounded(upgrade, max_frame)
-        .on_upgrade(move |socket| tasks.track_future(serve(app, handler, traceparent, socket)))
+        .on_upgrade(move |socket| tasks.track_future(serve(app, line, socket)))
         .into_response()
 }
 
-async fn serve(app: Arc<App>, handler: String, traceparent: Option<String>, socket: WebSocket) {
+async fn serve(app: Arc<App>, line: Line, socket: WebSocket) {
     let _open = Held::new(&app.metrics.connections);
     let (mut sink, mut stream) = socket.split();
     let snapshot = app.snapshot();
@@ -108,15 +117,7 @@ async fn serve(app: Arc<App>, handler: String, traceparent: Option<String>, sock
     );
     drop(snapshot);
 
-    let exit = converse(
-        &app,
-        &handler,
-        traceparent.as_deref(),
-        &mut sink,
-        &mut stream,
-        &pulse,
-    )
-    .await;
+    let exit = converse(&app, &line, &mut sink, &mut stream, &pulse).await;
     match exit {
         Exit::Peer(None) => socket::answer_close(sink, stream).await,
         Exit::Peer(Some(code)) => socket::close(sink, stream, code, "protocol error").await,
@@ -131,14 +132,7 @@ async fn serve(app: Arc<App>, handler: String, traceparent: Option<String>, sock
     }
 }
 
-async fn converse(
-    app: &Arc<App>,
-    handler: &str,
-    traceparent: Option<&str>,
-    sink: &mut Sink,
-    stream: &mut Stream,
-    pulse: &Pulse,
-) -> Exit {
+async fn converse(app: &Arc<App>, line: &Line, sink: &mut Sink, stream: &mut Stream, pulse: &Pulse) -> Exit {
     let draining = app.drain.reached(Phase::Draining);
     tokio::pin!(draining);
     let mut ahead = Ahead::default();
@@ -167,9 +161,9 @@ async fn converse(
             Received::Binary(bytes) => Payload::Binary(bytes.into()),
             Received::Over(code) => return Exit::Peer(code),
         };
-        let trace = TraceContext::continue_from(traceparent);
-        let span = tracing::info_span!("raw", trace_id = %trace.trace_id(), handler);
-        let answered = answer(app, handler, payload, trace, sink, stream, pulse, &mut ahead)
+        let trace = TraceContext::continue_from(line.traceparent.as_deref());
+        let span = tracing::info_span!("raw", trace_id = %trace.trace_id(), handler = line.handler);
+        let answered = answer(app, line, payload, trace, sink, stream, pulse, &mut ahead)
             .instrument(span)
             .await;
         if let Err(exit) = answered {
@@ -186,7 +180,7 @@ async fn converse(
 #[expect(clippy::too_many_arguments, reason = "one socket, in its parts")]
 async fn answer(
     app: &Arc<App>,
-    handler: &str,
+    line: &Line,
     payload: Payload,
     trace: TraceContext,
     sink: &mut Sink,
@@ -194,20 +188,17 @@ async fn answer(
     pulse: &Pulse,
     ahead: &mut Ahead,
 ) -> Result<(), Exit> {
+    let handler = line.handler.as_str();
     app.metrics.message_received(MTYPE);
     let started = std::time::Instant::now();
-    let Some(target) = app.target(handler) else {
-        let error = RequestError::new(
-            ErrorCode::HandlerUnavailable,
-            format!("the handler {handler} is not loaded"),
-        );
-        app.metrics
-            .message_ended(MTYPE, error.code.as_str(), started.elapsed());
-        return Err(Exit::Failed(error));
-    };
     let cancel = app.cut.child_token();
-    let (admission, allowed) = match guarded::admit(app, handler, target.deadline(), &cancel).await {
-        Ok(admitted) => admitted,
+    let Begun {
+        target,
+        admission,
+        allowed,
+        work: _work,
+    } = match begin(app, line, &cancel).await {
+        Ok(begun) => begun,
         Err(error) => {
             app.metrics
                 .message_ended(MTYPE, error.code.as_str(), started.elapsed());
@@ -258,6 +249,38 @@ async fn answer(
         (Relayed::Whole, Some(error)) => Err(Exit::Failed(error)),
         (Relayed::Whole, None) => Ok(()),
     }
+}
+
+/// A call that may be made.
+struct Begun {
+    target: Target,
+    /// It counts as under way.
+    work: Work,
+    admission: Admission,
+    /// How long it may take.
+    allowed: Duration,
+}
+
+/// Who sends it, limits, whether the host has time for it, who answers, a place
+/// for the call.
+async fn begin(app: &App, line: &Line, cancel: &CancellationToken) -> Result<Begun, RequestError> {
+    address::check(line.address, &app.snapshot().config.server)?;
+    app.limits.frame(line.address, &line.path)?;
+    let work = overload::enter(app)?;
+    let handler = line.handler.as_str();
+    let target = app.target(handler).ok_or_else(|| {
+        RequestError::new(
+            ErrorCode::HandlerUnavailable,
+            format!("the handler {handler} is not loaded"),
+        )
+    })?;
+    let (admission, allowed) = guarded::admit(app, handler, target.deadline(), cancel).await?;
+    Ok(Begun {
+        target,
+        work,
+        admission,
+        allowed,
+    })
 }
 
 /// How passing on came to an end.

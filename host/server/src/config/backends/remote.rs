@@ -1,6 +1,5 @@
 //! Reads `[llm.NAME]` and `[http]`.
 
-use ipnet::IpNet;
 use segue_capabilities::llm::settings::Url;
 use segue_capabilities::{http, llm};
 
@@ -129,7 +128,7 @@ pub(super) fn egress(root: &Table<'_, '_>) -> Http {
     let t = root.table("http");
     let usual = http::settings::Egress::default();
     let waits = ms(10)..=seconds(3600);
-    let networks = t.list("allow_networks", MAX_NETWORKS, network);
+    let networks = t.list("allow_networks", MAX_NETWORKS, value::network);
     let egress = Http {
         allow_networks: networks.into_iter().map(|(network, _)| network).collect(),
         connect_timeout: t.or(
@@ -145,24 +144,4 @@ pub(super) fn egress(root: &Table<'_, '_>) -> Http {
     };
     t.finish();
     egress
-}
-
-fn network(value: &Value<'_>) -> Parsed<IpNet> {
-    let found = value::text(value)?;
-    let network = found
-        .parse::<IpNet>()
-        .or_else(|_| found.parse::<std::net::IpAddr>().map(IpNet::from));
-    match network {
-        Ok(network) if network == network.trunc() => Ok(network),
-        Ok(network) => Err(Complaint::new(
-            "bad_network",
-            format!("has bits beyond its prefix: `{found}`"),
-            format!("write {}", network.trunc()),
-        )),
-        Err(_) => Err(Complaint::new(
-            "bad_network",
-            format!("is no network: `{found}`"),
-            "write an address with its prefix, such as 10.1.0.0/16, or one address",
-        )),
-    }
 }

@@ -6,6 +6,7 @@ mod faults;
 mod overrides;
 mod resilience;
 mod resolved;
+mod throttle;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -9,6 +9,7 @@ use super::super::socket::{self, Pulse, Received, Stream};
 use super::notices::Notices;
 use super::{Exit, Resume};
 use crate::dispatch;
+use crate::limits::Caller;
 use crate::session::{Session, Taken};
 use crate::state::App;
 
@@ -18,6 +19,7 @@ const MAX_BAD_FRAMES: u32 = 100;
 pub(super) async fn read(
     app: &Arc<App>,
     session: &Arc<Session>,
+    caller: &mut Caller,
     notices: &Notices,
     stream: &mut Stream,
     pulse: &Pulse,
@@ -62,7 +64,7 @@ pub(super) async fn read(
                 bad_frames = 0;
                 // On the heap while there is work, so that an idle socket does
                 // not hold room for it.
-                let work = Box::pin(on_frame(app, session, notices, frame));
+                let work = Box::pin(on_frame(app, session, caller, notices, frame));
                 next = meanwhile(app, session, stream, pulse, work).await;
             }
             Err(bad) => {
@@ -120,13 +122,24 @@ fn obeyed(app: &App, session: &Session, received: &Received) -> bool {
     }
 }
 
-async fn on_frame(app: &Arc<App>, session: &Arc<Session>, notices: &Notices, frame: ClientFrame) {
+async fn on_frame(
+    app: &Arc<App>,
+    session: &Arc<Session>,
+    caller: &mut Caller,
+    notices: &Notices,
+    frame: ClientFrame,
+) {
     let refused = match frame {
         ClientFrame::Message(message) => {
             let id = message.id.clone();
-            match dispatch::accept(app, session, message).await {
+            match dispatch::accept(app, session, message, caller).await {
                 Ok(Taken::Finished(exchange)) => return dispatch::replay(app, session, &exchange).await,
                 Ok(_) => return,
+                // Sent again too often, or at the wrong time: the message has, or will
+                // have, its one last frame, and this is not it.
+                Err(error) if is_passing(&error) && id.as_ref().is_some_and(|id| session.has_taken(id)) => {
+                    FrameError { id: None, error }
+                }
                 Err(error) => FrameError { id, error },
             }
         }
@@ -158,6 +171,14 @@ async fn on_frame(app: &Arc<App>, session: &Arc<Session>, notices: &Notices, fra
         },
     };
     refuse(app, session, notices, refused).await;
+}
+
+/// Whether it says nothing about the message.
+fn is_passing(error: &RequestError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::RateLimited | ErrorCode::Overloaded | ErrorCode::Draining | ErrorCode::ForbiddenAddress
+    )
 }
 
 /// Answers a frame with an error: numbered if it is about a message, beside the

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -20,13 +20,7 @@ handler = \"echo\"
 ";
 
 async fn open(bench: &Bench, path: &str) -> WebSocketStream<TcpStream> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let routes = crate::edge::router::public(bench.app.clone());
-    tokio::spawn(async move { axum::serve(listener, routes).await });
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let url = format!("ws://{address}{path}");
-    tokio_tungstenite::client_async(url, tcp).await.unwrap().0
+    bench.socket(path, &[]).await.unwrap()
 }
 
 /// Waits for the call to be counted as one whose client has left.
