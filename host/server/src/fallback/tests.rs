@@ -5,6 +5,7 @@ use segue_protocol::{Incoming, RequestError, ServerFrame};
 
 use super::*;
 use crate::edge::testing::{Bench, bench};
+use crate::limits::{Caller, Via};
 use crate::session::{End, Exchange, Session, Taken};
 
 const CONFIG: &str = r#"
@@ -46,7 +47,8 @@ async fn ask(bench: &Bench, session: &Arc<Session>, mtype: &str, content: &str) 
         meta: serde_json::Map::new(),
         traceparent: None,
     };
-    let taken = dispatch::accept(&bench.app, session, message).await.unwrap();
+    let mut caller = Caller::new([127, 0, 0, 1].into(), Via::Socket);
+    let taken = dispatch::accept(&bench.app, session, message, &mut caller).await.unwrap();
     let Taken::New(exchange) = taken else {
         panic!("every message is new");
     };
