@@ -43,6 +43,9 @@ async fn bed(upstream: &Upstream) -> Bed {
             first_token_timeout = "500ms"
             idle_timeout = "500ms"
 
+            [resilience.llm]
+            breaker = false
+
             [[route]]
             handler = "sql-rag"
             "#

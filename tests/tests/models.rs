@@ -17,8 +17,14 @@ use std::time::{Duration, Instant};
 use segue_tests::{Act, Bed, Frame, Site, Upstream};
 use serde_json::json;
 
-/// A host whose message type `chat` is answered by the model behind `upstream`.
+/// A host whose message type `chat` is answered by the model behind `upstream`,
+/// however often that has failed.
 async fn bed(upstream: &Upstream) -> Bed {
+    bed_with(upstream, "breaker = false").await
+}
+
+/// The same with these lines on resilience.
+async fn bed_with(upstream: &Upstream, resilience: &str) -> Bed {
     let base_url = upstream.base_url();
     Site::builder()
         .plugin("chat")
@@ -35,6 +41,9 @@ async fn bed(upstream: &Upstream) -> Bed {
             model = "scripted"
             idle_timeout = "500ms"
             first_token_timeout = "500ms"
+
+            [resilience.llm]
+            {resilience}
 
             [[route]]
             match = {{ mtype = "chat" }}
@@ -215,4 +224,59 @@ async fn a_model_that_is_withdrawn_says_no_more_also_where_it_was_forwarded() {
     // What a source ends is counted as it ends.
     let failed = "segue_plugin_calls_total{outcome=\"handler_failed\",plugin=\"chat\"}";
     assert!((bed.http().metric(failed).await - 1.0).abs() < f64::EPSILON);
+}
+
+/// B4, E10: what has failed is left alone, as its own log proves; one probe finds
+/// that it is well again; a client that cancels says nothing about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_breaker_sends_nothing_and_one_probe_brings_the_model_back() {
+    let upstream = Upstream::start().await;
+    upstream.answer(|_| vec![Act::status(500, "out of order")]);
+    let bed = bed_with(
+        &upstream,
+        "failure_threshold = 2\nreset_timeout = \"300ms\"\nreset_timeout_max = \"300ms\"",
+    )
+    .await;
+    let mut chat = bed.chat().await;
+    for id in ["a", "b"] {
+        let failed = chat.ask(id, "chat", "hello").await;
+        assert_eq!(failed.error_code(), "upstream_unavailable");
+    }
+    let refused = chat.ask("c", "chat", "hello").await;
+    assert_eq!(refused.error_code(), "circuit_open");
+    assert!(
+        refused.last["retry_after_ms"].as_u64().unwrap() <= 300,
+        "{}",
+        refused.last
+    );
+    assert_eq!(upstream.requests().len(), 2, "an open breaker sent something");
+
+    // A probe that its client cancels proves nothing, and another may go.
+    upstream.answer(|_| vec![Act::say("Well"), Act::Hang]);
+    let mut probes = 0;
+    let number = loop {
+        let id = format!("probe-{probes}");
+        probes += 1;
+        chat.message(&id, "chat", "hello").await;
+        chat.expect("accepted").await;
+        let next = chat.frame().await;
+        if next["type"] == "error" {
+            assert_eq!(next["code"], "circuit_open");
+            continue;
+        }
+        let number = upstream.requests().len();
+        chat.send(json!({"type": "cancel", "id": id})).await;
+        chat.until("error").await;
+        break number;
+    };
+    assert_eq!(number, 3, "one probe and no more");
+    upstream.answer(|_| vec![Act::say("I am back.")]);
+    let back = chat.ask("d", "chat", "hello").await;
+    assert_eq!(back.text, "I am back.");
+    let sample =
+        |outcome: &str| format!("segue_breaker_calls_total{{dependency=\"llm.main\",outcome=\"{outcome}\"}}");
+    let http = bed.http();
+    assert_eq!(http.metric(&sample("failure")).await as u64, 2);
+    assert_eq!(http.metric(&sample("success")).await as u64, 1);
+    assert_eq!(http.metric(&sample("neither")).await as u64, 1);
 }

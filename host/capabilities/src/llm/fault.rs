@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use segue_resilience::{Judged, Refused, Repeat, Verdict};
 use segue_runtime::HandlerError;
 
 /// How much of a server's own words reaches a guest.
@@ -24,6 +25,8 @@ pub enum Kind {
     Rejected,
     /// Cut off or senseless after it had begun.
     Failed,
+    /// It has failed lately and is left alone for a while.
+    LeftAlone,
     /// Too many completions at once.
     Overloaded,
     /// The prompt is past a bound.
@@ -39,6 +42,7 @@ impl Kind {
             Kind::RateLimited => "upstream_rate_limited",
             Kind::Rejected => "upstream_rejected",
             Kind::Failed => "upstream_failed",
+            Kind::LeftAlone => "circuit_open",
             Kind::Overloaded => "overloaded",
             Kind::Invalid => "invalid_argument",
         }
@@ -66,6 +70,40 @@ impl Fault {
             message: message.into(),
             retry_after: None,
         }
+    }
+}
+
+impl From<Refused> for Fault {
+    fn from(why: Refused) -> Fault {
+        match why {
+            Refused::Open { retry_after } => Fault {
+                retry_after: Some(retry_after),
+                ..Fault::new(
+                    Kind::LeftAlone,
+                    "the model's server failed lately and is left alone for a while",
+                )
+            },
+            Refused::Full => Fault::new(Kind::Overloaded, "as many completions as allowed wait"),
+            Refused::TooLate | Refused::TimedOut { .. } => {
+                Fault::new(Kind::Timeout, "the model's server is silent for too long")
+            }
+        }
+    }
+}
+
+/// What a fault says of the model's server. One that did not take the request may
+/// be right.
+impl Judged for Fault {
+    fn verdict(&self) -> Verdict {
+        let repeat = match (self.kind, self.retry_after) {
+            (Kind::RateLimited | Kind::Unavailable, Some(wait)) => Repeat::After(wait),
+            (Kind::RateLimited | Kind::Unavailable | Kind::Timeout, _) => Repeat::Soon,
+            (Kind::Failed, _) => Repeat::Never,
+            (Kind::Rejected | Kind::LeftAlone | Kind::Overloaded | Kind::Invalid, _) => {
+                return Verdict::Neither;
+            }
+        };
+        Verdict::Failure { repeat }
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use segue_resilience::Guards;
 use segue_runtime::Meters;
 use tokio::runtime::Handle;
 
@@ -20,6 +21,7 @@ use super::settings::Model;
 /// What a call's completions come from.
 pub struct Models {
     models: BTreeMap<String, Provider>,
+    guards: Arc<Guards>,
     handle: Handle,
 }
 
@@ -52,9 +54,10 @@ pub struct ModelState {
 
 impl Models {
     /// Connections are made on `handle`, which has to drive input and output.
-    pub fn new(settings: BTreeMap<String, Model>, handle: Handle) -> Arc<Models> {
+    pub fn new(settings: BTreeMap<String, Model>, guards: Arc<Guards>, handle: Handle) -> Arc<Models> {
         let none = Models {
             models: BTreeMap::new(),
+            guards,
             handle,
         };
         none.update(settings)
@@ -71,13 +74,15 @@ impl Models {
                     Provider::OpenAi(Arc::clone(client))
                 }
                 (_, Model::OpenAi(settings)) => {
-                    Provider::OpenAi(Arc::new(Client::new(&name, settings, self.handle.clone())))
+                    let guard = self.guards.get("llm", &name);
+                    Provider::OpenAi(Arc::new(Client::new(&name, settings, guard, self.handle.clone())))
                 }
             };
             (name, provider)
         });
         Arc::new(Models {
             models: models.collect(),
+            guards: Arc::clone(&self.guards),
             handle: self.handle.clone(),
         })
     }
@@ -121,7 +126,12 @@ impl Models {
     #[cfg(test)]
     pub(super) fn of(client: Client, handle: Handle) -> Arc<Models> {
         let models = BTreeMap::from([(String::from("main"), Provider::OpenAi(Arc::new(client)))]);
-        Arc::new(Models { models, handle })
+        let guards = Guards::permissive();
+        Arc::new(Models {
+            models,
+            guards,
+            handle,
+        })
     }
 
     #[cfg(test)]

@@ -135,3 +135,26 @@ async fn a_host_is_ready_once_its_indexes_are_read_and_not_for_want_of_a_folder(
     assert_eq!(body["backends"]["search.docs"], "unavailable", "{body}");
     assert_eq!(body["backends"]["llm.main"], "ready", "{body}");
 }
+
+// X1: a breaker makes the host not ready only when it is required.
+#[tokio::test]
+async fn only_a_required_breaker_makes_the_host_unready() {
+    for (health, status) in [("", 200), ("[health]\nrequired = [\"llm.main\"]\n", 503)] {
+        let config = format!(
+            "{health}[llm.main]\nprovider = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\nmodel = \"m\"\n\
+             [resilience.llm]\nfailure_threshold = 1\n"
+        );
+        let bench = bench(&config).await;
+        bench.app.runtime.scanned().await;
+        assert_eq!(bench.public().get("/health/ready").await.status(), 200);
+        let guard = bench.app.guards.get("llm", "main");
+        guard.try_admit().unwrap().failed(None);
+        assert_eq!(
+            bench.public().get("/health/ready").await.status(),
+            status,
+            "{health}"
+        );
+        guard.breaker().reset();
+        assert_eq!(bench.public().get("/health/ready").await.status(), 200);
+    }
+}

@@ -48,7 +48,9 @@ async fn ask(bench: &Bench, session: &Arc<Session>, mtype: &str, content: &str) 
         traceparent: None,
     };
     let mut caller = Caller::new([127, 0, 0, 1].into(), Via::Socket);
-    let taken = dispatch::accept(&bench.app, session, message, &mut caller).await.unwrap();
+    let taken = dispatch::accept(&bench.app, session, message, &mut caller)
+        .await
+        .unwrap();
     let Taken::New(exchange) = taken else {
         panic!("every message is new");
     };

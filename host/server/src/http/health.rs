@@ -6,8 +6,9 @@
 //! unready (its messages are answered with an error, and another instance would
 //! refuse it too), but the answer names it. A plugin that is named and not there
 //! does. Nor does a database, a folder or a store that is not there: one that is
-//! down must not take a whole fleet out of its balancer. The answer says which,
-//! and the admin API says why.
+//! down must not take a whole fleet out of its balancer, unless the operator names
+//! it in `[health] required`: then its open breaker counts as well. The answer says
+//! which, and the admin API says why.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,11 +18,13 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
+use segue_resilience::breaker::State as Circuit;
 use segue_runtime::PluginState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::edge::respond;
+use crate::standing;
 use crate::state::App;
 
 /// Seconds after which to ask again.
@@ -57,6 +60,8 @@ pub(crate) struct Checks {
     plugins: bool,
     /// No index is being read for the first time.
     indexes: bool,
+    /// What `[health] required` names answers, and its breaker is not open.
+    required: bool,
     /// The host is not leaving.
     serving: bool,
 }
@@ -147,9 +152,15 @@ fn assess(app: &App) -> Ready {
         plugin_folder: app.runtime.scanned().now_or_never().is_some(),
         plugins: plugins.values().all(settled),
         indexes: backends.values().all(|standing| *standing != Backend::Reading),
+        required: snapshot.config.health.required.iter().all(|dependency| {
+            let answers = backends
+                .get(&dependency.to_string())
+                .is_none_or(|standing| *standing == Backend::Ready);
+            answers && standing::circuit(app, dependency).state != Circuit::Open
+        }),
         serving: app.drain.is_ready(),
     };
-    let ready = checks.plugin_folder && checks.plugins && checks.indexes && checks.serving;
+    let ready = checks.plugin_folder && checks.plugins && checks.indexes && checks.required && checks.serving;
     Ready {
         status: if ready { "ready" } else { "not_ready" },
         ready,

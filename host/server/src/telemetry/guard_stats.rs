@@ -10,7 +10,7 @@ use segue_resilience::{BOUNDS, GuardState, Guards, Histogram};
 const DEPENDENCY: &str = "dependency";
 const SECONDS: &str = "segue_dependency_seconds";
 const SECONDS_HELP: &str =
-    "How long calls of dependencies and handlers took; of a stream, to its first piece.";
+    "How long calls of dependencies and handlers took; of a model, until its answer ended.";
 
 /// Dependencies are named by the configuration, by grants and by plugins' files,
 /// so the label takes no client's text.

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use segue_resilience::{Admission, Judged};
 use segue_runtime::Meters;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -17,18 +18,20 @@ pub(in super::super) struct Answering {
     client: Arc<Client>,
     meters: Meters,
     cost: Option<Usage>,
+    /// Its way through the guard; gone without a word, it counts as neither.
+    admission: Option<Admission>,
 }
 
 enum State {
     /// The host's task connects, sends and waits for the response.
-    Opening(AbortOnDropHandle<Result<Reading, Fault>>),
+    Opening(AbortOnDropHandle<Result<(Reading, Admission), Fault>>),
     Reading(Box<Reading>),
     Over,
 }
 
 impl Answering {
     pub(super) fn new(
-        opening: AbortOnDropHandle<Result<Reading, Fault>>,
+        opening: AbortOnDropHandle<Result<(Reading, Admission), Fault>>,
         client: Arc<Client>,
         meters: Meters,
     ) -> Answering {
@@ -37,6 +40,7 @@ impl Answering {
             client,
             meters,
             cost: None,
+            admission: None,
         }
     }
 
@@ -53,7 +57,10 @@ impl Answering {
         loop {
             match &mut self.state {
                 State::Opening(opening) => match ready!(Pin::new(opening).poll(context)) {
-                    Ok(Ok(reading)) => self.state = State::Reading(Box::new(reading)),
+                    Ok(Ok((reading, admission))) => {
+                        self.state = State::Reading(Box::new(reading));
+                        self.admission = Some(admission);
+                    }
                     Ok(Err(fault)) => {
                         self.state = State::Over;
                         return Poll::Ready(Some(Err(fault)));
@@ -82,13 +89,22 @@ impl Answering {
         let state = std::mem::replace(&mut self.state, State::Over);
         Poll::Ready(match result {
             Ok(()) => {
+                if let Some(admission) = self.admission.take() {
+                    admission.succeeded();
+                }
                 self.client.answered();
                 if let State::Reading(reading) = state {
                     self.client.reuse(*reading);
                 }
                 None
             }
-            Err(cut) => Some(Err(self.client.failed(cut))),
+            Err(cut) => {
+                let fault = self.client.failed(cut);
+                if let Some(admission) = self.admission.take() {
+                    admission.judge(fault.verdict());
+                }
+                Some(Err(fault))
+            }
         })
     }
 

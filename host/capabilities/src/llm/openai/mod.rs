@@ -3,7 +3,8 @@
 //! The way of a completion: [`Client::ask`] writes the [`request`] and starts a
 //! task on the host's threads, which takes a connection ([`pool`], [`connect`]),
 //! sends, and waits for the head of the response ([`exchange`]); a refusal becomes
-//! a fault ([`refusal`]). From there on the response is a [`reading`] that has no
+//! a fault ([`refusal`]). The task first passes the model's guard, and what became
+//! of the answer, to its end, is what the guard hears. From there on the response is a [`reading`] that has no
 //! task: whoever polls the [`Answering`] takes bytes off the socket, through the
 //! [`framing`] and the [`events`] into the [`answer`].
 //!
@@ -25,6 +26,7 @@ mod request;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use segue_resilience::{Admission, Guard, Judged};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
@@ -51,12 +53,13 @@ pub(super) struct Client {
     bearer: Option<HeaderValue>,
     places: Arc<Places>,
     pool: Pool,
+    guard: Arc<Guard>,
     handle: Handle,
     health: Health,
 }
 
 impl Client {
-    pub(super) fn new(name: &str, settings: OpenAi, handle: Handle) -> Client {
+    pub(super) fn new(name: &str, settings: OpenAi, guard: Arc<Guard>, handle: Handle) -> Client {
         let target = Target::new(&settings.base_url);
         if let Err(reason) = &target {
             tracing::error!(
@@ -72,6 +75,7 @@ impl Client {
             target,
             pool: Pool::default(),
             settings,
+            guard,
             handle,
             health: Health::default(),
         }
@@ -142,9 +146,26 @@ impl Client {
 
     /// Sends the request and waits for the head of a response that is no
     /// refusal.
-    async fn open(self: Arc<Client>, request: Vec<u8>, place: Place) -> Result<Reading, Fault> {
+    async fn open(self: Arc<Client>, request: Vec<u8>, place: Place) -> Result<(Reading, Admission), Fault> {
+        let admission = self.guard.admit(None).await?;
+        match self.opened(request, place).await {
+            Ok(reading) => Ok((reading, admission)),
+            Err(fault) => {
+                admission.judge(fault.verdict());
+                Err(fault)
+            }
+        }
+    }
+
+    async fn opened(&self, request: Vec<u8>, place: Place) -> Result<Reading, Fault> {
         let settings = &self.settings;
-        let until = Instant::now() + settings.first_token_timeout;
+        let patience = settings.first_token_timeout;
+        let patience = self
+            .guard
+            .policy()
+            .timeout
+            .map_or(patience, |most| most.min(patience));
+        let until = Instant::now() + patience;
         let response = match timeout_at(until, self.respond(&request)).await {
             Ok(response) => response,
             Err(_) => return Err(self.failed(Cut::Silent)),

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt};
+use segue_resilience::Guards;
 use segue_runtime::{HandlerError, Meters};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -31,6 +32,7 @@ fn prompt() -> Prompt {
 fn models(settings: OpenAi) -> Arc<Models> {
     Models::new(
         BTreeMap::from([(String::from("main"), Model::OpenAi(settings))]),
+        Guards::permissive(),
         Handle::current(),
     )
 }
@@ -375,7 +377,12 @@ async fn an_answer_is_read_over_tls() {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-    let mut client = Client::new("main", server.settings(), Handle::current());
+    let mut client = Client::new(
+        "main",
+        server.settings(),
+        Guards::permissive().get("llm", "main"),
+        Handle::current(),
+    );
     client.target = client.target.map(|target| target.trusting(trust));
     let models = Models::of(client, Handle::current());
     let answer = ask(&models);
