@@ -32,13 +32,16 @@ const FAIR: Duration = Duration::from_secs(1);
 pub const KIND: &str = "handler";
 
 /// A place for a call of `handler`, which may take `allowed`; and how long it may
-/// take then.
+/// take then. Its own limit comes first, so that what is over it waits for nothing.
 pub async fn admit(
     app: &App,
     handler: &str,
     allowed: Duration,
     cancel: &CancellationToken,
 ) -> Result<(Admission, Duration), RequestError> {
+    if let Some(limit) = app.snapshot().handler_limits.get(handler) {
+        app.limits.handler(handler, *limit)?;
+    }
     let guard = app.guards.get(KIND, handler);
     let since = Instant::now();
     let admission = tokio::select! {

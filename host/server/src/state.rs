@@ -1,6 +1,7 @@
 //! What every connection shares: the host's services, and the configuration as
 //! it is now.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,13 +9,13 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use segue_capabilities::Backends;
 use segue_resilience::shed::Shedder;
-use segue_resilience::{Guards, Key};
+use segue_resilience::{Guards, Key, limit};
 use segue_runtime::Services;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Knob};
 use crate::drain::Drain;
 use crate::fallback::Answers;
 use crate::guarded;
@@ -36,8 +37,28 @@ pub struct Snapshot {
     /// The same, as calls bring them along.
     pub services: Services,
     pub routes: Routes,
+    /// How often each handler may be called, where that is limited.
+    pub handler_limits: HashMap<String, limit::Settings>,
     pub rules: Rules,
     pub bounds: Bounds,
+}
+
+/// What `rate_limit` says, for each handler that is named.
+fn handler_limits(config: &Config) -> HashMap<String, limit::Settings> {
+    let limited = |name: &str| {
+        let settings = config.resilience.in_force(guarded::KIND, name);
+        let of = |knob| settings.get(&knob).map(|found| found.value);
+        let (rate, period) = (of(Knob::RateLimit)?.count()?, of(Knob::RatePeriod)?.time()?);
+        Some((
+            name.to_owned(),
+            limit::Settings {
+                rate,
+                period,
+                burst: rate,
+            },
+        ))
+    };
+    config.handlers().into_keys().filter_map(limited).collect()
 }
 
 impl Snapshot {
@@ -46,6 +67,7 @@ impl Snapshot {
             services: backends.services(),
             backends,
             routes: Routes::new(&config.routes),
+            handler_limits: handler_limits(&config),
             rules: Rules {
                 max_in_flight: config.session.max_in_flight,
                 queue: config.session.queue,

@@ -9,6 +9,14 @@ use crate::limits::{Caller, Via};
 use crate::session::{End, Exchange, Session, Taken};
 
 const CONFIG: &str = r#"
+[resilience.handler.echo]
+rate_limit = 2
+
+[[route]]
+match = { mtype = "limited" }
+handler = "echo"
+fallback = [{ text = "Come back later." }]
+
 [[route]]
 match = { mtype = "handler" }
 handler = "absent"
@@ -155,4 +163,17 @@ async fn what_was_begun_is_not_taken_back() {
     let exchange = ask(&bench, &session, "begun", "q").await;
     failed(&exchange);
     assert_eq!(exchange.record().parts[0].content, "begun ");
+}
+
+// O17, O18: a handler's own limit; what is over it may still be answered.
+#[tokio::test]
+async fn over_a_handlers_limit_the_route_falls_back() {
+    let bench = bench(CONFIG).await;
+    let session = bench.app.sessions.open(9).unwrap();
+    for _ in 0..2 {
+        assert_eq!(told(&ask(&bench, &session, "limited", "q").await).1, "q");
+    }
+    let (parts, said) = told(&ask(&bench, &session, "limited", "q").await);
+    assert_eq!(parts[0], ("echo".to_owned(), Some("rate_limited")));
+    assert_eq!(said, "Come back later.");
 }

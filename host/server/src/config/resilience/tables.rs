@@ -43,8 +43,8 @@ const BUILT_IN: [Row; 20] = [
     (RatePeriod, seconds(60)),
 ];
 
-/// Servers that are asked over a network: a request may be sent again. How long
-/// they may take is said by their own sections.
+/// Servers that plugins send requests to: one that changes nothing may be sent
+/// again. How long they may take is said by `[http]`.
 const UPSTREAM: [Row; 3] = [
     (Retries, Count(3)),
     (RetryBackoff, seconds(2)),
@@ -55,7 +55,7 @@ const UPSTREAM: [Row; 3] = [
 const HANDLER: [Row; 1] = [(Breaker, Off)];
 
 fn is_upstream(kind: &str) -> bool {
-    matches!(kind, "http" | "llm")
+    kind == "http"
 }
 
 pub(super) fn built_in(kind: &str) -> Settings {
@@ -150,7 +150,7 @@ pub enum Profile {
     HighAvailability,
 }
 
-/// Of each: for what is asked over a network, and for every kind.
+/// Of each: for the requests of plugins, and for every kind.
 const HIGH_LOAD: [&[Row]; 2] = [
     &[
         (Timeout, seconds(60)),

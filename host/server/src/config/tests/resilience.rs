@@ -33,7 +33,7 @@ fn without_a_word_everything_has_a_breaker_and_upstreams_have_retries() {
         assert_eq!(breaker.failure_threshold, 5, "{kind}");
         assert_eq!(breaker.reset_timeout, Duration::from_secs(30), "{kind}");
         assert_eq!(policy.bulkhead, None, "{kind}");
-        let retries = if ["http", "llm"].contains(&kind) { 3 } else { 0 };
+        let retries = if kind == "http" { 3 } else { 0 };
         assert_eq!(policy.retry.retries, retries, "{kind}");
     }
     let retry = none.of(&Key::new("http", "https://a.example#greet")).retry;
@@ -116,9 +116,9 @@ fn a_profile_sets_the_whole_host_and_yields_to_what_is_written() {
         ("high-availability", None, 10, 2),
     ] {
         let resilience = resilience(&format!(
-            "[resilience]\nprofile = \"{profile}\"\n[resilience.llm]\nprobes = 3\n"
+            "[resilience]\nprofile = \"{profile}\"\n[resilience.http]\nprobes = 3\n"
         ));
-        let policy = resilience.of(&Key::new("llm", "main"));
+        let policy = resilience.of(&Key::new("http", "https://a.example#greet"));
         assert_eq!(policy.timeout, timeout.map(Duration::from_secs), "{profile}");
         assert_eq!(policy.retry.retries, retries, "{profile}");
         assert_eq!(policy.retry.backoff, Duration::from_secs(backoff), "{profile}");

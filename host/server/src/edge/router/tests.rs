@@ -300,7 +300,7 @@ async fn ready_is_never_better_than_the_truth() {
         assert_eq!(
             body["checks"],
             serde_json::json!({
-                "plugin_folder": true, "plugins": false, "indexes": true, "serving": true
+                "plugin_folder": true, "plugins": false, "indexes": true, "required": true, "serving": true
             })
         );
         assert_eq!(
