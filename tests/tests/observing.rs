@@ -22,10 +22,6 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// What a rule or a panel may ask for although no host makes it yet: models have
-/// no guards.
-const STILL_TO_COME: [&str; 1] = ["dependency=~\"llm"];
-
 /// What only the program has: a host that runs within another has no log of its own.
 const OF_THE_PROGRAM: &str = "segue_log_dropped_total";
 
@@ -114,22 +110,45 @@ async fn under_load(upstream: &Upstream) -> Bed {
         .plugin("chat")
         .sidecar("chat", "[grants]\nllm = [\"main\"]\nsession = [\"history\"]\n")
         .database("shop.db", "create table item (name text);")
+        .plugin("doc-rag")
+        .sidecar("doc-rag", "[grants]\nsearch = [\"docs\"]\n")
+        .file("docs/tea.md", "# Tea\n\nSteep green tea for two minutes.\n")
         .config(&format!(
             r#"
             [plugins.max_grants]
             llm = ["main"]
             session = ["history"]
+            search = ["docs"]
 
             [llm.main]
             provider = "openai"
             base_url = "{base_url}"
             model = "scripted"
 
+            [cache.retrievals]
+
+            [search.docs]
+            path = "docs"
+            cache = "retrievals"
+
+            [[limit]]
+            name = "few"
+            match = {{ mtype = "few" }}
+            rate = 1
+
             [sql.shop]
             url = "sqlite:shop.db"
 
             [resilience.sql]
             concurrency = 4
+
+            [[route]]
+            match = {{ mtype = "docs" }}
+            handler = "doc-rag"
+
+            [[route]]
+            match = {{ mtype = "few" }}
+            handler = "chat"
 
             [[route]]
             match = {{ mtype = "model" }}
@@ -161,6 +180,11 @@ async fn load(bed: &Bed) {
     {
         chat.ask(&format!("m{id}"), mtype, content).await;
     }
+    chat.ask("docs", "docs", "How long do I steep green tea?").await;
+    chat.message("few-1", "few", "Hello").await;
+    chat.until("done").await;
+    chat.message("few-2", "few", "Hello").await;
+    assert_eq!(chat.until("error").await["code"], "rate_limited");
     bed.http().get_ok("/health/live").await;
 }
 
@@ -290,7 +314,7 @@ async fn whatever_rules_and_panels_ask_for_is_there_under_load() {
     let asked = panels.iter().flat_map(|query| selectors(query));
     let asked: BTreeSet<String> = asked.chain(selectors(&without_texts(&rules))).collect();
     for selector in asked {
-        if selector.starts_with(OF_THE_PROGRAM) || STILL_TO_COME.iter().any(|part| selector.contains(part)) {
+        if selector.starts_with(OF_THE_PROGRAM) {
             continue;
         }
         let what = format!("series of {selector}");
