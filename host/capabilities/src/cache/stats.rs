@@ -13,6 +13,7 @@ pub(super) struct Counts {
     pub(super) failed: AtomicU64,
     pub(super) evictions: AtomicU64,
     pub(super) invalidations: AtomicU64,
+    pub(super) loads: AtomicU64,
     pub(super) load_micros: AtomicU64,
 }
 
@@ -61,7 +62,7 @@ impl Counts {
             entries,
             bytes,
             hit_rate: share(hits + stale + joined, hits + stale + misses + joined),
-            load_ms: share(get(&self.load_micros), misses) / 1e3,
+            load_ms: share(get(&self.load_micros), get(&self.loads)) / 1e3,
         }
     }
 }

@@ -103,9 +103,15 @@ impl Cache {
         let value = work.await;
         let took = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.counts.load_micros.fetch_add(took, Ordering::Relaxed);
+        count(&self.counts.loads);
         match &value {
-            Ok(value) if era == self.era.load(Ordering::Acquire) => self.keep(key, value.clone(), tags),
-            Ok(_) => {}
+            Ok(value) => {
+                self.keep(key.clone(), value.clone(), tags);
+                // What was taken out meanwhile was made from what is no more.
+                if era != self.era.load(Ordering::Acquire) {
+                    self.memory.invalidate(&key);
+                }
+            }
             Err(_) => count(&self.counts.failed),
         }
         value

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::document::{Heading, Passage};
@@ -62,14 +63,34 @@ pub(super) struct Shelf {
     inner: RwLock<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     root: Arc<PathBuf>,
     by_number: HashMap<u64, Arc<Document>>,
     by_path: HashMap<Arc<str>, u64>,
     count: Count,
-    /// Grows with each change.
+    /// Another number with each change.
     revision: u64,
+}
+
+/// Revisions, over all shelves of the process: a shelf that takes the place of
+/// another never has one that the other had.
+static REVISIONS: AtomicU64 = AtomicU64::new(0);
+
+fn revision() -> u64 {
+    REVISIONS.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Default for Inner {
+    fn default() -> Inner {
+        Inner {
+            root: Arc::default(),
+            by_number: HashMap::new(),
+            by_path: HashMap::new(),
+            count: Count::default(),
+            revision: revision(),
+        }
+    }
 }
 
 impl Shelf {
@@ -103,8 +124,8 @@ impl Shelf {
     /// Puts these in the place of what their paths held.
     pub(super) fn put(&self, documents: impl IntoIterator<Item = Arc<Document>>) {
         let mut inner = self.write();
-        inner.revision += 1;
         for document in documents {
+            inner.revision = revision();
             inner.take(&document.path);
             inner.count.documents += 1;
             inner.count.passages += document.passages.len();
@@ -117,15 +138,17 @@ impl Shelf {
     /// Takes these away; the numbers of those that were there.
     pub(super) fn take<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> Vec<u64> {
         let mut inner = self.write();
-        inner.revision += 1;
-        paths.into_iter().filter_map(|path| inner.take(path)).collect()
+        let taken: Vec<u64> = paths.into_iter().filter_map(|path| inner.take(path)).collect();
+        if !taken.is_empty() {
+            inner.revision = revision();
+        }
+        taken
     }
 
     pub(super) fn clear(&self) {
         let mut inner = self.write();
         *inner = Inner {
             root: Arc::clone(&inner.root),
-            revision: inner.revision + 1,
             ..Inner::default()
         };
     }
