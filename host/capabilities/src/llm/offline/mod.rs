@@ -2,8 +2,8 @@
 //!
 //! It answers from the material alone and adds nothing to it: from passages it
 //! repeats, word for word, the one to four sentences that fit the user's last
-//! turn best, each with the number of its passage; of tables it says what their
-//! rows say. Its last sentence says that no model wrote it. The same prompt
+//! turn best, each with the number of its passage; of tables, and of a table's row
+//! in a passage, it says what their rows say. Its last sentence says that no model wrote it. The same prompt
 //! gives the same answer.
 
 mod choose;
@@ -44,17 +44,25 @@ pub(super) fn answer(prompt: &Prompt) -> Vec<String> {
     }
     let mut passages = Vec::new();
     let mut pieces = Vec::new();
+    let mut ruled = Vec::new();
     for material in material {
         match Table::parse(material.text) {
+            // As documents have them: whoever asks wants some of the rows.
+            Some(table) if table.is_markdown() => {
+                ruled.push(table.say(material.number));
+                passages.push(material);
+            }
             Some(table) => pieces.push(table.say(material.number)),
             None => passages.push(material),
         }
     }
-    let rows = !pieces.is_empty();
     let chosen = choose::sentences(prompt.question().unwrap_or_default(), &passages);
-    let quoted = !chosen.is_empty();
-    pieces.extend(chosen);
-    let closing = match (rows, quoted) {
+    if pieces.is_empty() && chosen.quotes.is_empty() {
+        pieces = ruled;
+    }
+    let tables = !pieces.is_empty();
+    pieces.extend(chosen.quotes);
+    let closing = match (tables || chosen.rows, chosen.prose) {
         (true, false) => BY_ROWS,
         (false, true) => BY_PASSAGES,
         (true, true) => BY_BOTH,

@@ -18,6 +18,8 @@ const CELL_MAX_BYTES: usize = 100;
 pub(super) struct Table {
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
+    /// As Markdown has it, with a rule below the names.
+    ruled: bool,
 }
 
 impl Table {
@@ -32,7 +34,7 @@ impl Table {
             line.contains('\t').then(|| line.split('\t').collect())
         })
         .or_else(|| match Table::of_lines(&lines, bars) {
-            Some(table) => is_ruled(&lines).then_some(table),
+            Some(table) => is_ruled(&lines).then_some(Table { ruled: true, ..table }),
             None => Table::of_lines(&lines, commas),
         })
     }
@@ -46,6 +48,7 @@ impl Table {
                 Some(Table {
                     columns: columns.iter().map(cell).collect(),
                     rows: rows.iter().map(row).collect::<Option<_>>()?,
+                    ruled: false,
                 })
             }
             Value::Array(rows) => {
@@ -61,6 +64,7 @@ impl Table {
                 Some(Table {
                     rows: rows.iter().map(row).collect(),
                     columns,
+                    ruled: false,
                 })
             }
             _ => None,
@@ -85,7 +89,16 @@ impl Table {
         let rows: Vec<Vec<String>> = rows.collect();
         let alike = rows.iter().all(|row| row.len() == columns.len());
         let headed = columns.iter().any(|name| !name.is_empty());
-        (alike && headed && lines.len() > 1).then_some(Table { columns, rows })
+        (alike && headed && lines.len() > 1).then_some(Table {
+            columns,
+            rows,
+            ruled: false,
+        })
+    }
+
+    /// Whether it is one of Markdown's, as documents have them.
+    pub(super) fn is_markdown(&self) -> bool {
+        self.ruled
     }
 
     /// What the rows say, with the number to cite them by.

@@ -3,44 +3,52 @@
 
 /// Words of a question that say nothing of what it is about.
 #[rustfmt::skip]
-const EMPTY: [&str; 107] = [
-    "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been",
-    "before", "but", "by", "can", "could", "describe", "did", "do", "does", "each", "ever", "every",
-    "exactly", "explain", "for", "from", "get", "give", "had", "happen", "happens", "has", "have", "here",
-    "how", "i", "if", "in", "into", "is", "it", "its", "just", "know", "let", "long", "many", "may", "me",
-    "mean", "means", "more", "most", "much", "must", "my", "no", "not", "of", "often", "on", "one", "only",
-    "or", "other", "our", "out", "over", "please", "shall", "should", "show", "so", "some", "such", "tell",
-    "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "us",
-    "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you",
-    "your",
+const EMPTY: [&str; 127] = [
+    "a", "about", "after", "all", "also", "am", "an", "and", "any", "anything", "are", "as", "at",
+    "be", "been", "before", "but", "by", "can", "could", "describe", "did", "do", "does", "each",
+    "ever", "every", "exactly", "explain", "for", "from", "get", "give", "had", "happen",
+    "happened", "happening", "happens", "has", "have", "here", "how", "i", "if", "in", "into",
+    "is", "it", "its", "just", "know", "let", "like", "long", "many", "may", "me", "mean", "means",
+    "more", "most", "much", "must", "my", "need", "needs", "no", "not", "of", "often", "on", "one",
+    "only", "or", "other", "our", "out", "over", "own", "please", "shall", "should", "show", "so",
+    "some", "somebody", "someone", "something", "such", "tell", "than", "that", "the", "their",
+    "them", "then", "there", "these", "they", "this", "those", "to", "too", "up", "us", "use",
+    "used", "uses", "using", "very", "want", "wants", "was", "way", "we", "were", "what", "when",
+    "where", "which", "who", "why", "will", "with", "would", "you", "your",
 ];
 
-/// The words of `text` that can be compared, in order, each once or more.
+/// The words of `text` that can be compared, in order, each once or more. A name
+/// with `_` in it is a word, and so are its parts.
 pub(super) fn terms(text: &str) -> Vec<String> {
-    words(text)
-        .filter(|word| !EMPTY.contains(&word.as_str()))
+    let all = words(text).flat_map(|word| {
+        let parts: Vec<String> = match word.contains('_') {
+            true => word
+                .split('_')
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            false => Vec::new(),
+        };
+        std::iter::once(word).chain(parts)
+    });
+    all.filter(|word| !EMPTY.contains(&word.as_str()))
         .map(stem)
         .collect()
 }
 
-/// The words of `text`, in lower case. A name with `_` in it is a word, and so
-/// are its parts.
+/// Those of them that stand there by themselves, not as a part of a name:
+/// `too_many_plugins` is a name, and says little about plugins.
+pub(super) fn whole_terms(text: &str) -> impl Iterator<Item = String> {
+    words(text)
+        .filter(|word| !EMPTY.contains(&word.as_str()))
+        .map(stem)
+}
+
+/// The words of `text`, in lower case.
 fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .flat_map(|word| {
-            let whole = word.trim_matches('_').to_lowercase();
-            let parts: Vec<String> = match whole.contains('_') {
-                true => whole
-                    .split('_')
-                    .filter(|part| !part.is_empty())
-                    .map(str::to_owned)
-                    .collect(),
-                false => Vec::new(),
-            };
-            std::iter::once(whole)
-                .filter(|whole| !whole.is_empty())
-                .chain(parts)
-        })
+        .map(|word| word.trim_matches('_').to_lowercase())
+        .filter(|word| !word.is_empty())
 }
 
 /// The word without its commonest English endings: crude, but the same for both
@@ -118,5 +126,7 @@ mod tests {
             terms("What is the Zürich `max_in_flight`?"),
             ["zürich", "max_in_flight", "max", "flight"]
         );
+        let wholes: Vec<_> = whole_terms("What is the Zürich `max_in_flight`?").collect();
+        assert_eq!(wholes, ["zürich", "max_in_flight"]);
     }
 }

@@ -52,10 +52,7 @@ fn the_sentence_that_fits_is_quoted_with_its_number() {
 #[test]
 fn every_quoted_sentence_stands_in_the_passage_it_cites() {
     let material = [("a", SWAP), ("b", GRANTS)];
-    let pieces = asked(
-        "plugin version swap ceiling grants message socket capability",
-        &material,
-    );
+    let pieces = asked("plugin version swap ceiling grants message capability", &material);
     let (_closing, quotes) = pieces.split_last().unwrap();
     assert!((2..=4).contains(&quotes.len()), "{quotes:?}");
     for quote in quotes {
@@ -94,6 +91,37 @@ fn rows_are_told_before_passages() {
     assert_eq!(both[0], "count: 59 [2]. ");
     assert!(both[1].ends_with("[1]") || both[1].ends_with("[1] "), "{both:?}");
     assert!(both.last().unwrap().ends_with(BY_BOTH));
+}
+
+const LIMITS: &str = "| limit | default | past it |\n|---|--:|---|\n| `deadline` | 30 s | `deadline_exceeded` |\n\
+    | `memory` | 64 MiB | `memory_exceeded` |\n";
+
+#[test]
+fn of_a_documents_table_the_rows_that_fit_are_told() {
+    let within = format!("## Limits\n\nThey hold for each call.\n\n{LIMITS}");
+    for text in [LIMITS, &within] {
+        let pieces = asked("What is the default deadline?", &[("x", text)]);
+        let expected = "limit: deadline; default: 30 s; past it: deadline_exceeded [1]";
+        assert_eq!(pieces, [String::from(expected), format!("\n\n{BY_ROWS}")]);
+    }
+    // Nobody can tell which: all of them.
+    let pieces = asked("What about it?", &[("x", LIMITS)]);
+    assert!(
+        pieces[0].starts_with("2 rows of limit, default, past it: "),
+        "{pieces:?}"
+    );
+}
+
+#[test]
+fn a_sentence_about_the_question_comes_before_a_list_of_names_that_have_its_words() {
+    let refusals =
+        "The codes are `too_large`, `too_many_plugins`, `memory_too_small` and `uses_plugin_memory`.";
+    let limits = "A plugin that asks for more memory than 64 MiB ends its call.";
+    let pieces = asked(
+        "What happens if my plugin uses too much memory?",
+        &[("refusals", refusals), ("limits", limits)],
+    );
+    assert_eq!(pieces[0].trim_end(), format!("{limits} [2]"));
 }
 
 #[test]
