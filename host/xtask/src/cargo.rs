@@ -138,6 +138,14 @@ fn plain(line: &str) -> String {
     plain
 }
 
+/// What cargo waits for before it goes on, if that is what it says.
+fn awaited(line: &str) -> Option<String> {
+    let lock = line.strip_prefix("Blocking waiting for file lock on ")?;
+    Some(format!(
+        "waiting for another cargo (a build, or an editor's check) to release its lock on the {lock}"
+    ))
+}
+
 /// What the person sees.
 struct View {
     label: String,
@@ -186,12 +194,13 @@ impl View {
     /// it waits for another cargo, or downloads, explains a bar that stands still.
     fn remark(&self, line: &str) {
         let line = plain(line);
-        let line = line.trim();
-        if line.starts_with("Blocking") || line.starts_with("Download") {
-            self.bar.set_message(line.to_string());
-            if !self.terminal && line.starts_with("Blocking") {
-                eprintln!("{}: {line}", self.label);
+        if let Some(awaited) = awaited(line.trim()) {
+            self.bar.set_message(awaited.clone());
+            if !self.terminal {
+                eprintln!("{}: {awaited}", self.label);
             }
+        } else if line.trim().starts_with("Download") {
+            self.bar.set_message(line.trim().to_string());
         }
     }
 
@@ -204,6 +213,8 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use std::io::BufRead as _;
+
     use super::*;
 
     #[test]
@@ -217,6 +228,51 @@ mod tests {
         assert_eq!(progress(line), Some(expected));
         assert_eq!(progress("   Compiling serde v1.0.0"), None);
         assert_eq!(progress("error[E0425]: cannot find value `x` 1/2: y]"), None);
+    }
+
+    #[test]
+    fn says_what_cargo_waits_for() {
+        let said = awaited("Blocking waiting for file lock on build directory").unwrap();
+        assert!(
+            said.contains("another cargo") && said.ends_with("build directory"),
+            "{said}"
+        );
+        assert_eq!(awaited("Compiling blocking v1.0.0"), None);
+    }
+
+    /// Whoever types `cargo xtask` while something else builds is told at once
+    /// that it waits, also before this program runs at all.
+    #[test]
+    fn a_task_that_has_to_wait_for_another_build_says_so() {
+        let target = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            root: Paths::find().unwrap().root,
+            target: target.path().to_path_buf(),
+        };
+        let folder = target.path().join("debug");
+        std::fs::create_dir(&folder).unwrap();
+        // Held as another cargo holds it, and never released: nothing is built.
+        let lock = std::fs::File::create(folder.join(".cargo-lock")).unwrap();
+        lock.lock().unwrap();
+        let mut child = command(&paths)
+            .args(["xtask", "help"])
+            .env("CARGO_TARGET_DIR", target.path())
+            .env("CARGO_NET_OFFLINE", "true")
+            .env_remove("CARGO_TERM_QUIET")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = Vec::new();
+        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+            said.push(line.unwrap());
+            if said.iter().any(|line| awaited(line.trim()).is_some()) {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(said.iter().any(|line| awaited(line.trim()).is_some()), "{said:?}");
     }
 
     #[test]
