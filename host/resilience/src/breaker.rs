@@ -265,19 +265,23 @@ impl Breaker {
         self.lock().phase.state()
     }
 
+    /// For those who look on. One whose open time is over is half-open: the next call
+    /// is its probe.
     pub fn standing(&self) -> Standing {
         let now = Instant::now();
         let inner = self.lock();
+        let left = match inner.phase {
+            Phase::Open { until } => Some(until.saturating_duration_since(now)),
+            _ => None,
+        };
+        let still = left.filter(|left| !left.is_zero());
         Standing {
-            state: inner.phase.state(),
-            failures: inner.row,
-            retry_after_ms: match inner.phase {
-                Phase::Open { until } => {
-                    let left = until.saturating_duration_since(now).as_millis();
-                    Some(u64::try_from(left).unwrap_or(u64::MAX))
-                }
-                _ => None,
+            state: match (left, still) {
+                (Some(_), None) => State::HalfOpen,
+                _ => inner.phase.state(),
             },
+            failures: inner.row,
+            retry_after_ms: still.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)),
             stats: Stats {
                 rejections: self.rejections.load(Ordering::Relaxed),
                 ..inner.stats

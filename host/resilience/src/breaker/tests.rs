@@ -128,6 +128,16 @@ async fn open_it_rejects_every_call_and_says_when_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_looks_on_sees_it_half_open_once_its_time_is_over() {
+    let breaker = opened(settings());
+    assert_eq!(breaker.standing().state, State::Open);
+    advance(30 * SECOND).await;
+    let standing = breaker.standing();
+    assert_eq!((standing.state, standing.retry_after_ms), (State::HalfOpen, None));
+    assert_eq!(standing.stats.half_opened, 0, "looking on moves nothing");
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_its_time_a_call_is_a_probe_and_no_more_than_so_many_are_under_way() {
     let breaker = opened(settings());
     advance(30 * SECOND).await;
