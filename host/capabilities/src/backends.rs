@@ -95,6 +95,10 @@ impl Backends {
             .with(Arc::clone(&self.keyvalue))
     }
 
+    pub fn databases(&self) -> &sql::Databases {
+        &self.sql
+    }
+
     pub fn caches(&self) -> &cache::Caches {
         &self.caches
     }

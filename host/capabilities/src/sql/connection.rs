@@ -75,6 +75,8 @@ pub(super) struct Link {
     pub(super) modules: Arc<[String]>,
     /// No other connection of the process ever had it.
     pub(super) number: u64,
+    /// By its pool.
+    pub(super) counted: Option<Arc<()>>,
 }
 
 static OPENED: AtomicU64 = AtomicU64::new(1);
@@ -122,6 +124,7 @@ impl Link {
             guard: Arc::default(),
             modules,
             number: OPENED.fetch_add(1, Ordering::Relaxed),
+            counted: None,
         })
     }
 

@@ -77,11 +77,11 @@ impl Databases {
     /// How each of them stands. What is known is at most some seconds old when
     /// this is asked regularly: each time it has what is older looked after.
     pub fn state(&self) -> Vec<State> {
-        let state = |(name, store): (&String, &Arc<Store>)| {
+        let state = |store: &Arc<Store>| {
             store.look();
-            store.health.state(name)
+            store.state()
         };
-        self.stores.iter().map(state).collect()
+        self.stores.values().map(state).collect()
     }
 }
 

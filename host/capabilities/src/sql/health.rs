@@ -8,12 +8,20 @@ use std::time::{Duration, Instant};
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How a database stands, for the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     pub name: String,
     pub ready: bool,
     /// What is wrong, and nothing when nothing is.
     pub detail: String,
+    /// Connections that are open, in use or not.
+    pub connections: usize,
+    /// Queries that run now, and that may run at a time.
+    pub active: usize,
+    pub max_active: usize,
+    /// Queries that took as long as `slow_query` says, since the start.
+    pub slow_queries: u64,
+    pub slow_queries_last_hour: u64,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +70,7 @@ impl Health {
             name: database.to_owned(),
             ready: known.good,
             detail: known.fault.clone().unwrap_or_else(|| unknown.to_owned()),
+            ..State::default()
         }
     }
 

@@ -38,6 +38,7 @@ mod rows;
 mod schema;
 mod scratch;
 pub mod settings;
+mod slow;
 mod statement;
 mod store;
 mod task;

@@ -4,7 +4,7 @@
 //! was replaced or removed meanwhile is noticed here.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::connection::{Closed, Link};
 
@@ -14,6 +14,8 @@ pub(super) struct Pool {
     open: fn(&std::path::Path) -> Result<Link, Closed>,
     kept: usize,
     idle: Mutex<Vec<Link>>,
+    /// Each open connection holds a clone.
+    counter: Arc<()>,
 }
 
 impl Pool {
@@ -29,6 +31,7 @@ impl Pool {
             open,
             kept,
             idle: Mutex::default(),
+            counter: Arc::default(),
         }
     }
 
@@ -40,12 +43,19 @@ impl Pool {
     pub(super) fn take(&self) -> Result<(Link, bool), Closed> {
         loop {
             let Some(link) = self.idle().pop() else {
-                return (self.open)(&self.path).map(|link| (link, true));
+                let mut link = (self.open)(&self.path)?;
+                link.counted = Some(Arc::clone(&self.counter));
+                return Ok((link, true));
             };
             if !link.has_moved() {
                 return Ok((link, false));
             }
         }
+    }
+
+    /// Connections that are open, in use or not.
+    pub(super) fn open(&self) -> usize {
+        Arc::strong_count(&self.counter) - 1
     }
 
     /// Gives a connection back that is as good as new.

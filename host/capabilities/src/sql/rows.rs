@@ -133,6 +133,7 @@ pub(super) struct Sink {
     batch: Vec<Row>,
     batch_bytes: u64,
     sent: Option<Instant>,
+    waited: Duration,
 }
 
 impl Sink {
@@ -146,12 +147,18 @@ impl Sink {
             batch: Vec::new(),
             batch_bytes: 0,
             sent: None,
+            waited: Duration::ZERO,
         }
     }
 
     /// Whether rows are on their way already; then the query cannot begin anew.
     pub(super) fn has_rows(&self) -> bool {
         self.sent.is_some() || !self.batch.is_empty()
+    }
+
+    /// How long it had to wait for whoever reads.
+    pub(super) fn waited(&self) -> Duration {
+        self.waited
     }
 
     fn columns(&mut self, statement: &Statement<'_>) -> Result<(), Fault> {
@@ -200,9 +207,12 @@ impl Sink {
     }
 
     /// Waits for room, as long as the query may take.
-    fn send(&self, sending: impl AsyncFnOnce(&mpsc::Sender<Message>) -> Option<()>) -> Result<(), Fault> {
+    fn send(&mut self, sending: impl AsyncFnOnce(&mpsc::Sender<Message>) -> Option<()>) -> Result<(), Fault> {
+        let began = Instant::now();
         let sent = async { tokio::time::timeout_at(self.until.into(), sending(&self.messages)).await };
-        match self.handle.block_on(sent) {
+        let sent = self.handle.block_on(sent);
+        self.waited += began.elapsed();
+        match sent {
             Ok(Some(())) => Ok(()),
             Ok(None) => Err(Fault::Stopped(Why::Dropped)),
             Err(_) => Err(Fault::Stopped(Why::Late)),

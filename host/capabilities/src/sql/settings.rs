@@ -22,6 +22,8 @@ pub struct Database {
     pub connections: usize,
     /// Queries that may wait for their turn; one more is `overloaded`.
     pub queue: usize,
+    /// A query that takes so long is counted and logged.
+    pub slow_query: Option<Duration>,
 }
 
 impl Database {
@@ -35,6 +37,8 @@ impl Database {
     pub const CONNECTIONS: usize = 4;
     /// The default of `queue`.
     pub const QUEUE: usize = 64;
+    /// The default of `slow_query`.
+    pub const SLOW_QUERY: Option<Duration> = Some(Duration::from_millis(100));
 
     /// The defaults, on the file at `path`.
     pub fn at(path: PathBuf) -> Database {
@@ -45,6 +49,7 @@ impl Database {
             timeout: Database::TIMEOUT,
             connections: Database::CONNECTIONS,
             queue: Database::QUEUE,
+            slow_query: Database::SLOW_QUERY,
         }
     }
 }

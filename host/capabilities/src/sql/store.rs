@@ -15,12 +15,13 @@ use tokio::time::timeout_at;
 
 use super::connection::{Closed, Link, is_busy};
 use super::error::Error;
-use super::health::Health;
+use super::health::{Health, State};
 use super::pool::Pool;
 use super::rows::{BATCHES, Bounds, Rows, Sink};
 use super::schema::Library;
 use super::scratch;
 use super::settings::Database;
+use super::slow::Slow;
 use super::statement::{Fault, PARAMS_MAX, PARAMS_MAX_BYTES, SQL_MAX_BYTES};
 use super::task::{Asker, Running, Task};
 use super::turns::{Full, Turn, Turns};
@@ -50,6 +51,7 @@ pub struct Store {
     /// For the host's own.
     pub(super) host: Pool,
     turns: Turns,
+    slow: Slow,
     pub(super) library: Library,
     pub(super) scratch_max_bytes: u64,
 }
@@ -61,6 +63,7 @@ impl Store {
             guests: Pool::new(settings.path.clone(), Link::for_guests, settings.connections),
             host: Pool::new(settings.path.clone(), Link::for_host, 1),
             turns: Turns::new(settings.connections, settings.queue),
+            slow: Slow::new(settings.slow_query),
             library: Library::default(),
             scratch_max_bytes: scratch::MAX_BYTES,
             name,
@@ -74,13 +77,15 @@ impl Store {
     pub fn run(self: &Arc<Store>, asker: Asker, sql: String, params: Vec<Value>) -> Result<Rows, Error> {
         short_enough(&sql, &params)?;
         let (sender, messages) = mpsc::channel(BATCHES);
+        let plugin = asker.plugin.clone();
         let running = self.start(asker, move |store, task| {
+            let began = Instant::now();
             let mut sink = Sink::new(sender, store.handle.clone(), task);
             let bounds = Bounds {
                 rows: store.settings.max_rows,
                 bytes: store.settings.max_bytes,
             };
-            store.attempt(&store.guests, task, |link| {
+            let done = store.attempt(&store.guests, task, |link| {
                 let outcome = link.run(&sql, &params, bounds, &mut sink);
                 // What the guest has rows of cannot begin anew.
                 match outcome {
@@ -88,7 +93,10 @@ impl Store {
                     Err(Fault::Broken(detail)) if sink.has_rows() => Err(Fault::Lost(detail)),
                     outcome => outcome,
                 }
-            })
+            });
+            let took = began.elapsed().saturating_sub(sink.waited());
+            store.slow.note(&store.name, &plugin, &sql, took);
+            done
         });
         Ok(Rows::new(running, messages))
     }
@@ -145,6 +153,19 @@ impl Store {
         let verdict = done.as_ref().err().map_or(Verdict::Success, Judged::verdict);
         admission.judge(verdict);
         done
+    }
+
+    /// How it stands, for the operator.
+    pub(super) fn state(&self) -> State {
+        let (slow_queries, slow_queries_last_hour) = self.slow.counts();
+        State {
+            connections: self.guests.open() + self.host.open(),
+            active: self.turns.running(),
+            max_active: self.settings.connections,
+            slow_queries,
+            slow_queries_last_hour,
+            ..self.health.state(&self.name)
+        }
     }
 
     fn refused(&self, why: Refused, task: &Task) -> Error {

@@ -115,6 +115,12 @@ impl Turns {
         }
     }
 
+    /// Queries that run now.
+    pub(super) fn running(&self) -> usize {
+        self.connections
+            .saturating_sub(self.all.running.available_permits())
+    }
+
     fn share(&self, plugin: &str) -> Arc<Share> {
         let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = plugins.get(plugin) {

@@ -20,7 +20,7 @@ use segue_capabilities::llm::settings::{ApiKey, Url};
 use segue_capabilities::{cache, http, keyvalue, llm, search, sql};
 use serde::{Serialize, Serializer};
 
-use super::redact::{duration, texts};
+use super::redact::{duration, optional_duration, texts};
 use super::secret::Secret;
 pub(super) use read::{Names, backends};
 
@@ -62,6 +62,10 @@ pub struct Sql {
     pub connections: usize,
     /// Queries that wait. Default 64, 1 to 10,000. Past it: `overloaded`.
     pub queue: usize,
+    /// A query that takes so long, its waiting not counted, is counted and written
+    /// to the log with its text. Default 100 ms, 1 ms to 1 h, or "off".
+    #[serde(serialize_with = "optional_duration")]
+    pub slow_query: Option<Duration>,
 }
 
 /// `[search.NAME]`: a folder of documents that plugins may search.
@@ -256,6 +260,7 @@ impl From<&Sql> for sql::settings::Database {
             timeout: it.timeout,
             connections: it.connections,
             queue: it.queue,
+            slow_query: it.slow_query,
         }
     }
 }

@@ -16,8 +16,10 @@ use super::guard_stats::GuardCollector;
 use segue_resilience::shed::Reason;
 
 use super::logs::LogHandle;
+use super::pace::Pace;
 use super::process::ProcessCollector;
 use super::runtime_stats::{LogCollector, RuntimeCollector};
+use super::sql_stats::DatabaseCollector;
 
 /// Upper bounds in seconds: half a millisecond to the longest usual deadline.
 const SECONDS: [f64; 16] = [
@@ -43,6 +45,8 @@ pub struct Metrics {
     pub rate_limited: IntCounterVec,
     /// By the reason.
     pub shed: IntCounterVec,
+    /// Messages of the last minute.
+    pub pace: Pace,
     sockets: IntGaugeVec,
     messages_received: IntCounterVec,
     messages: IntCounterVec,
@@ -97,6 +101,7 @@ impl Metrics {
                 ),
                 &["reason"],
             )?)?,
+            pace: Pace::default(),
             sockets: kept.add(IntGaugeVec::new(
                 Opts::new("segue_sockets", "TCP connections open now, of every kind."),
                 &["listener"],
@@ -178,6 +183,11 @@ impl Metrics {
         self.registry.register(Box::new(CacheCollector::new(app)?))
     }
 
+    /// From now on how the databases stand is read with the others.
+    pub fn watch_databases(&self, app: std::sync::Weak<crate::state::App>) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(DatabaseCollector::new(app)?))
+    }
+
     /// From now on the dropped log lines are read with the others.
     pub fn watch_logs(&self, logs: LogHandle) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(LogCollector::new(logs)?))
@@ -196,6 +206,7 @@ impl Metrics {
     /// `mtype` as a route names it, else [`OTHER`]; `outcome` is `ok` or the
     /// code of the error.
     pub fn message_ended(&self, mtype: &str, outcome: &'static str, took: Duration) {
+        self.pace.ended(took);
         self.messages.with_label_values(&[mtype, outcome]).inc();
         self.message_seconds
             .with_label_values(&[mtype])

@@ -3,14 +3,17 @@
 //! - [`logs`]: structured logs that never hold up the work they tell of.
 //! - [`metrics`]: counters and gauges, read at `/metrics`. One registry a host,
 //!   nothing global, so two hosts fit in one process.
+//! - [`pace`]: messages of the last minute, for health.
 //! - [`trace`]: the W3C trace context that ties a message's lines together.
 
 mod cache_stats;
 mod guard_stats;
 pub mod logs;
 pub mod metrics;
+pub mod pace;
 mod process;
 mod runtime_stats;
+mod sql_stats;
 pub mod trace;
 
 pub use logs::{LogHandle, Logs};

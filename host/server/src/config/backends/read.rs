@@ -12,6 +12,7 @@ use super::remote::{egress, model};
 use super::{Backends, Cache, DatabaseUrl, KeyValue, Search, Sql};
 use crate::config::reader::{Shape, Table};
 use crate::config::sections::is_name;
+use crate::config::throttle::or_off;
 use crate::config::value::{
     self, Complaint, GIB, KIB, MIB, Value, amount, count, count32, duration, flag, size,
 };
@@ -176,6 +177,11 @@ fn database(t: &Table<'_, '_>) -> Option<Sql> {
     let timeout = t.or("timeout", Database::TIMEOUT, duration(ms(1)..=seconds(3600)));
     let connections = t.or("connections", Database::CONNECTIONS, amount(1..=256));
     let queue = t.or("queue", Database::QUEUE, amount(1..=10_000));
+    let slow_query = t.or(
+        "slow_query",
+        Database::SLOW_QUERY,
+        or_off(duration(ms(1)..=seconds(3600))),
+    );
     let url = url?;
     let DatabaseUrl::Sqlite(path) = &url;
     if !path.is_file() {
@@ -188,6 +194,7 @@ fn database(t: &Table<'_, '_>) -> Option<Sql> {
         timeout,
         connections,
         queue,
+        slow_query,
     })
 }
 

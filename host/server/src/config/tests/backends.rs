@@ -30,7 +30,7 @@ const CASES: &[Case] = &[
         "[sql.shop]\nurl = \"sqlite:s\"\nmax_answer = 5",
         "unknown_key",
         3,
-        "[sql.shop] knows connections, max_bytes, max_rows, queue, timeout, url",
+        "[sql.shop] knows connections, max_bytes, max_rows, queue, slow_query, timeout, url",
     ),
     Case(
         "[sql.shop]\nurl = \"postgres://me:hunter2@db/shop\"",
