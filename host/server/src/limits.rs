@@ -235,7 +235,7 @@ fn counts(rule: &RateLimit, counted: &Counted<'_>) -> bool {
 
 /// What probes and scrapers ask: it must not be refused because others ask much.
 pub fn is_quiet(template: &str) -> bool {
-    template == "/metrics" || template == "/health" || template.starts_with("/health/")
+    template == "/metrics" || template.starts_with("/health/") || template == "/api/health/detailed"
 }
 
 fn key(per: Per, address: IpAddr, counted: &Counted<'_>) -> Key {

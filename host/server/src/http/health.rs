@@ -9,9 +9,19 @@
 //! down must not take a whole fleet out of its balancer, unless the operator names
 //! it in `[health] required`: then its open breaker counts as well. The answer says
 //! which, and the admin API says why.
+//!
+//! | file | paths |
+//! |---|---|
+//! | here | `live`, `ready`, and their other names |
+//! | `detailed.rs` | `/health/detailed`: everything that the host depends on |
+//! | `info.rs` | `/health/info`: a handful of figures |
+
+pub(crate) mod detailed;
+pub(crate) mod info;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -41,6 +51,15 @@ pub(crate) struct Ready {
     /// `ready` or `not_ready`.
     status: &'static str,
     ready: bool,
+    /// What does the work: plugins that answer now.
+    engines: usize,
+    /// Messages being answered.
+    active_streams: usize,
+    /// Of the breakers of `[health] required` the worst: `closed`, `half_open` or
+    /// `open`.
+    circuit_state: &'static str,
+    /// RFC 3339, UTC.
+    timestamp: String,
     checks: Checks,
     /// How each plugin stands that a route or an endpoint names.
     #[schema(value_type = BTreeMap<String, String>)]
@@ -148,14 +167,19 @@ fn assess(app: &App) -> Ready {
         })
         .collect();
     let settled = |standing: &Standing| matches!(standing, Standing::Loaded | Standing::Refused);
+    let required = &snapshot.config.health.required;
+    let circuit = standing::worst(required.iter().map(|one| standing::circuit(app, one)));
     let checks = Checks {
         plugin_folder: app.runtime.scanned().now_or_never().is_some(),
         plugins: plugins.values().all(settled),
         indexes: backends.values().all(|standing| *standing != Backend::Reading),
-        required: snapshot.config.health.required.iter().all(|dependency| {
-            let answers = backends
-                .get(&dependency.to_string())
-                .is_none_or(|standing| *standing == Backend::Ready);
+        required: required.iter().all(|dependency| {
+            // How a model stands is known from its last answer alone. A host that gets
+            // no work for it would get none for ever; the breaker lets one try.
+            let answers = dependency.kind == "llm"
+                || backends
+                    .get(&dependency.to_string())
+                    .is_none_or(|standing| *standing == Backend::Ready);
             answers && standing::circuit(app, dependency).state != Circuit::Open
         }),
         serving: app.drain.is_ready(),
@@ -164,6 +188,10 @@ fn assess(app: &App) -> Ready {
     Ready {
         status: if ready { "ready" } else { "not_ready" },
         ready,
+        engines: plugins.values().filter(|one| **one == Standing::Loaded).count(),
+        active_streams: app.shed.in_flight(),
+        circuit_state: circuit.state.as_str(),
+        timestamp: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
         checks,
         plugins,
         backends,

@@ -6,7 +6,7 @@
 //! | `sessions.rs` | `/v1/sessions`: conversations and their history |
 //! | `documents.rs` | `/v1/documents/...`: what citations link to |
 //! | `plugins.rs` | `/v1/plugins`: who answers here, in which version |
-//! | `health.rs` | `/health/...`: whether the host lives and is ready |
+//! | `health.rs`, `health/` | `/health/...`: whether the host lives, is ready, and how it does |
 //! | `metrics.rs`, `openapi.rs` | `/metrics`, `/openapi.json` |
 //! | `page.rs` | `/`: the chat page |
 
@@ -32,6 +32,9 @@ pub(crate) fn routes() -> Vec<Served> {
         Served::delete("/v1/sessions/{id}", sessions::erase),
         Served::get("/v1/documents/{index}/{*path}", documents::document),
         Served::get("/v1/plugins", plugins::list),
+        Served::get("/health/detailed", health::detailed::detailed),
+        Served::get("/api/health/detailed", health::detailed::aliased),
+        Served::get("/health/info", health::info::info),
         Served::get("/metrics", metrics::metrics),
         Served::get("/openapi.json", openapi::document),
     ]

@@ -27,6 +27,9 @@ use utoipa::{OpenApi, ToSchema};
         super::health::liveness,
         super::health::ready,
         super::health::readiness,
+        super::health::detailed::detailed,
+        super::health::detailed::aliased,
+        super::health::info::info,
         super::metrics::metrics,
         document,
     )

@@ -44,7 +44,12 @@ async fn a_limit_without_a_match_counts_requests_connects_and_messages_over_sock
     assert!(request(&limits, HERE, "/chat"));
     assert!(message(&limits, HERE, "s", "chat", Via::Socket));
     assert!(limits.frame(THERE, "/raw").is_ok());
-    for quiet in ["/metrics", "/health", "/health/ready", "/health/live"] {
+    for quiet in [
+        "/metrics",
+        "/api/health/detailed",
+        "/health/ready",
+        "/health/live",
+    ] {
         assert!(request(&limits, HERE, quiet), "{quiet}");
     }
     assert!(!request(&limits, THERE, "/v1/sessions"));
