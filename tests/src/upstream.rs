@@ -124,7 +124,12 @@ impl Upstream {
     /// Starts it on a free port. Without a script every request is a `500` that
     /// says so.
     pub async fn start() -> Upstream {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Upstream::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Starts it where an earlier one was, as if that had come back.
+    pub async fn start_at(address: SocketAddr) -> Upstream {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("the port's address");
         let shared = Arc::new(Shared {
             script: Mutex::default(),
@@ -137,6 +142,11 @@ impl Upstream {
             shared,
             accepting,
         }
+    }
+
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What stands in the configuration: `http://127.0.0.1:PORT/v1`.
