@@ -18,7 +18,10 @@ const END: &str = "<!-- bench:end -->";
 const KEEP: &str = "--keep-readme";
 
 pub(crate) fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
-    let keep = arguments.iter().any(|argument| argument == KEEP);
+    // A part of the table is no table.
+    let keep = arguments
+        .iter()
+        .any(|argument| argument == KEEP || !argument.starts_with('-'));
     guests::build_all(paths)?;
     let build = ["build", "--release", "--package", "segue-bench"];
     cargo::run(paths, "building the benchmarks", &build)?;

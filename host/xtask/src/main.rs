@@ -57,7 +57,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        about: "measure, and renew the README's table: [--keep-readme] [what the bench takes]",
+        about: "measure, and renew the README's table: [--keep-readme] [PARTS: message, swap, memory, forward, faults; the README keeps its table]",
         run: bench::run,
     },
 ];

@@ -10,6 +10,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+const DONE: &str = "{\"type\":\"done\"";
+
 pub(crate) struct Client {
     socket: WebSocketStream<TcpStream>,
 }
@@ -55,15 +57,27 @@ impl Client {
 
     /// Sends a message and reads up to its `done`, which it returns.
     pub(crate) async fn ask(&mut self, id: u64, mtype: &str, content: &str) -> Result<String> {
+        let frame = self.last_frame(id, mtype, content).await?;
+        if frame.starts_with(DONE) {
+            return Ok(frame);
+        }
+        bail!("{frame}");
+    }
+
+    /// Sends a message; whether it was answered, and not with an error.
+    pub(crate) async fn end(&mut self, id: u64, mtype: &str, content: &str) -> Result<bool> {
+        let frame = self.last_frame(id, mtype, content).await?;
+        Ok(frame.starts_with(DONE))
+    }
+
+    /// Sends a message and reads up to its `done` or `error`.
+    pub(crate) async fn last_frame(&mut self, id: u64, mtype: &str, content: &str) -> Result<String> {
         let message = format!(r#"{{"id":"{id}","mtype":"{mtype}","content":"{content}"}}"#);
         self.send(message).await?;
         loop {
             let frame = self.text().await?;
-            if frame.starts_with("{\"type\":\"done\"") {
+            if frame.starts_with(DONE) || frame.starts_with("{\"type\":\"error\"") {
                 return Ok(frame);
-            }
-            if frame.starts_with("{\"type\":\"error\"") {
-                bail!("{frame}");
             }
         }
     }

@@ -1,4 +1,5 @@
-//! `segue-bench`: what the path of a message, a swap and an idle session cost.
+//! `segue-bench`: what the path of a message, a swap, an idle session and a
+//! dependency that fails cost.
 //!
 //! Absolute times say more about the machine than about Segue, so everything is
 //! measured beside a yardstick in the same run: a bare axum echo, a handler in
@@ -13,9 +14,11 @@
 )]
 
 mod client;
+mod faults;
 mod forward;
 mod memory;
 mod message;
+mod model;
 mod report;
 mod server;
 mod stats;
@@ -57,6 +60,7 @@ enum Part {
     Swap,
     Memory,
     Forward,
+    Faults,
 }
 
 fn main() -> Result<()> {
@@ -91,6 +95,9 @@ async fn measure(cli: &Cli) -> Result<Report> {
     }
     if wanted(Part::Forward) {
         report.forward = forward::measure(cli.quick).await?;
+    }
+    if wanted(Part::Faults) {
+        report.faults = faults::measure(cli.quick).await?;
     }
     Ok(report)
 }

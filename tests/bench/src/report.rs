@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::faults::Faults;
 use crate::forward::ForwardRow;
 use crate::memory::MemoryRow;
 use crate::message::MessageRow;
@@ -25,6 +26,7 @@ pub(crate) struct Report {
     pub(crate) memory: Vec<MemoryRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) forward: Vec<ForwardRow>,
+    pub(crate) faults: Faults,
 }
 
 impl Report {
@@ -55,6 +57,7 @@ impl Report {
         self.swap_table(&mut out);
         self.memory_table(&mut out);
         self.forward_table(&mut out);
+        self.faults_tables(&mut out);
         out
     }
 
@@ -122,6 +125,50 @@ impl Report {
                 row.kib,
                 row.instances,
                 judged(row.kib, row.bar_kib, "KiB")
+            );
+        }
+    }
+}
+
+impl Report {
+    fn faults_tables(&self, out: &mut String) {
+        let faults = &self.faults;
+        if !faults.unrelated.is_empty() {
+            out.push_str(
+                "\n| messages that do not need what fails | median | p99 | p99 to that without a fault | bar |\n\
+                 |---|--:|--:|--:|--:|\n",
+            );
+        }
+        for row in &faults.unrelated {
+            let verdict = |bar| if row.ratio <= bar { "met" } else { "**missed**" };
+            let bar = row
+                .bar
+                .map_or_else(|| "-".to_owned(), |bar| format!("{bar:.1}, {}", verdict(bar)));
+            let _ = writeln!(
+                out,
+                "| fault: {} | {:.0} µs | {:.0} µs | {:.2} | {bar} |",
+                row.fault, row.p50_us, row.p99_us, row.ratio
+            );
+        }
+        if let Some(row) = &faults.open {
+            let bar = judged(row.p99_us, row.bar_us, "µs");
+            let _ = writeln!(
+                out,
+                "\n| an open breaker | median | p99 | bar (p99) |\n|---|--:|--:|--:|\n\
+                 | a message whose model is left alone, to its error | {:.0} µs | {:.0} µs | {bar} |",
+                row.p50_us, row.p99_us
+            );
+        }
+        if !faults.check.is_empty() {
+            out.push_str("\n| the breaker itself | each | bar |\n|---|--:|--:|\n");
+        }
+        for row in &faults.check {
+            let _ = writeln!(
+                out,
+                "| {} | {:.0} ns | {} |",
+                row.what,
+                row.ns,
+                judged(row.ns, row.bar_ns, "ns")
             );
         }
     }
