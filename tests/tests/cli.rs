@@ -159,6 +159,45 @@ async fn plugins_ls_asks_the_running_host() {
     assert!(said.contains("running"), "{said}");
 }
 
+/// What `inspect` tells of a file can be found again in a host that serves it.
+#[tokio::test(flavor = "multi_thread")]
+async fn inspect_names_the_version_and_the_digest_that_the_host_has() {
+    let site = Site::builder()
+        .plugin("echo")
+        .sidecar(
+            "echo",
+            "[settings]\nmax_rows = 5\n[limits]\nmemory = \"32 MiB\"\n",
+        )
+        .config("[limits]\ndeadline = \"7s\"\n[[route]]\nhandler = \"echo\"")
+        .build();
+    let mut host = Process::serve(&site);
+    let (public, admin) = host.serving().await;
+    ready(public).await;
+    let (config, admin) = (path(&site), admin.to_string());
+    let asked = ["show", "echo", "--config", &config, "--admin", &admin];
+    let (code, shown) = run(&[&["plugins"], &asked[..]].concat()).await;
+    assert_eq!(code, 0, "{shown}");
+    let file = site.plugin_path("echo.wasm").display().to_string();
+    let (code, inspected) = run(&["inspect", &file, "--config", &config]).await;
+    assert_eq!(code, 0, "{inspected}");
+    for key in ["version ", "file "] {
+        let line = |said: &str| {
+            let line = said.lines().find(|line| line.starts_with(key));
+            line.unwrap_or_else(|| panic!("no `{key}` in {said}")).to_owned()
+        };
+        assert!(line(&shown).contains("sha256:"), "{shown}");
+        assert_eq!(line(&shown), line(&inspected));
+    }
+    // Without the config nobody knows its limits, and that is said.
+    let (_, inspected) = run(&["inspect", &file]).await;
+    assert!(
+        inspected.contains("unless [limits] of its config differ"),
+        "{inspected}"
+    );
+    host.terminate();
+    host.finished().await;
+}
+
 async fn ready(addr: std::net::SocketAddr) {
     let http = Http::new(addr, None);
     eventually("the host to be ready", || async {

@@ -35,7 +35,7 @@ const WASI_BASE: [&str; 6] = [
 /// capabilities that it imports; each needs a line under [grants] in NAME.toml,
 /// within the ceiling of [plugins.max_grants] in segue.toml. The lines that are
 /// missing are printed, ready to paste; with --config they name what that file
-/// configures.
+/// configures. The version is the one that `segue plugins ls` would show of the pair.
 ///
 /// Exits 1, with the reason, when this host would not load the file.
 #[derive(Debug, Args)]
@@ -59,6 +59,8 @@ pub(crate) struct InspectArgs {
 /// A file and what the operator says of it.
 struct Plugin {
     name: String,
+    /// As `segue plugins ls` calls it, where a host would load it.
+    version: Option<String>,
     inspection: Inspection,
     /// Why the host would refuse it.
     refusal: Option<LoadError>,
@@ -82,18 +84,23 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let toml = args.file.with_extension("toml");
     let sidecar = match &config {
         Some(_) => sidecar(&toml, &settings),
-        None => sidecar_alone(&toml, settings),
+        None => sidecar_alone(&toml, settings.clone()),
     };
     let name = args.file.file_stem().unwrap_or_default();
     let mut plugin = Plugin {
         name: name.to_string_lossy().into_owned(),
+        version: None,
         refusal: inspection.verdict().err(),
         inspection,
         grants: Grants::new(),
         config,
     };
     match sidecar {
-        Ok(sidecar) => plugin.grants = sidecar.map(|s| s.grants).unwrap_or_default(),
+        Ok(sidecar) => {
+            let sidecar = sidecar.unwrap_or_else(|| Sidecar::absent(&settings));
+            plugin.version = Some(segue_runtime::version_of(&bytes, &sidecar));
+            plugin.grants = sidecar.grants;
+        }
         Err(refusal) => plugin.refusal = plugin.refusal.or(Some(refusal)),
     }
     match args.json {
@@ -119,6 +126,7 @@ impl Plugin {
         let missing = self.missing();
         json!({
             "name": self.name,
+            "version": self.version,
             "plugin": self.inspection,
             "loadable": self.refusal.is_none(),
             "code": self.refusal.as_ref().map(LoadError::code),
@@ -147,6 +155,14 @@ impl Plugin {
         let _ = writeln!(out, "world       {world}");
         let _ = writeln!(out, "wit         segue:plugin {version}");
         let _ = writeln!(out, "file        {} bytes, {}", it.bytes, it.digest);
+        if let Some(version) = &self.version {
+            let by = match self.config {
+                Some(_) => "",
+                None => " unless [limits] of its config differ: see --config",
+            };
+            let _ = writeln!(out, "version     {version}");
+            let _ = writeln!(out, "            (what `segue plugins ls` calls it{by})");
+        }
         let _ = writeln!(out, "exports     {}", or_none(&it.exports));
         let _ = writeln!(out, "imports     {}", or_none(&self.imports()));
         let _ = writeln!(out, "wants       {}", or_none(&it.wants));
@@ -352,6 +368,7 @@ mod tests {
         .to_vec();
         Plugin {
             name: "sql-rag".to_owned(),
+            version: None,
             refusal: None,
             inspection,
             grants: Grants::from([("sql".to_owned(), vec!["shop".to_owned()])]),

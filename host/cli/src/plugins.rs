@@ -21,6 +21,9 @@ use super::{ConfigArg, term};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A token is one line.
 const MAX_TOKEN_BYTES: u64 = 4096;
+/// Holds a token, for whom a file is not at hand. With two underscores it would be
+/// a key of the config.
+const TOKEN_VARIABLE: &str = "SEGUE_ADMIN_TOKEN";
 
 /// Look at the plugins of a running host, and let one serve that waits
 #[derive(Debug, Args)]
@@ -30,7 +33,8 @@ Examples:
   segue plugins ls --config deploy/segue.toml --json
   segue plugins show sql-rag
   segue plugins promote sql-rag
-  segue plugins ls --admin http://127.0.0.1:8001 --token-file .segue/admin.token")]
+  segue plugins ls --admin 127.0.0.1:8001 --token-file .segue/admin.token
+  SEGUE_ADMIN_TOKEN=... segue plugins ls --admin host:8001      no config needed")]
 pub(crate) struct PluginsArgs {
     #[command(subcommand)]
     command: PluginsCommand,
@@ -49,13 +53,14 @@ enum PluginsCommand {
 /// listed beside it; `segue plugins show NAME` says what it asks for.
 ///
 /// A version is the digest of the file together with its settings, grants and
-/// limits, so it is not the digest that `segue inspect` shows of the file alone.
+/// limits. `segue inspect FILE.wasm --config FILE` tells the same beforehand, and
+/// `segue plugins show NAME` the digest of the file alone.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   segue plugins ls
   segue plugins ls --config deploy/segue.toml --json
-  segue plugins ls --admin http://127.0.0.1:8001 --token-file .segue/admin.token")]
+  segue plugins ls --admin 127.0.0.1:8001 --token-file .segue/admin.token")]
 struct LsArgs {
     #[command(flatten)]
     host: HostArgs,
@@ -106,17 +111,21 @@ struct PromoteArgs {
 ///
 /// The admin listener that the config names, with the token that the config
 /// names or that the host keeps in its state folder. Only the user that runs the
-/// host may read that one.
+/// host may read that one. With --admin and a token no config is read.
 #[derive(Debug, Args)]
 struct HostArgs {
     #[command(flatten)]
     config: ConfigArg,
-    /// Ask this admin listener instead of the config's
+    /// Ask this admin listener instead of the config's; `host:port` will do
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
     /// Take the token from this file instead of the config's
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// The token itself. Others on this machine can see it while the command runs;
+    /// the variable SEGUE_ADMIN_TOKEN keeps it from them
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    token: Option<String>,
 }
 
 pub(crate) fn run(args: &PluginsArgs) -> anyhow::Result<ExitCode> {
@@ -162,28 +171,54 @@ fn with(
     args: &HostArgs,
     work: impl AsyncFnOnce(&RunningHost) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let (url, token) = match (&args.admin, &args.token_file) {
+    let host = match (args.admin.as_deref().map(url_of), args.given_token()?) {
         // There may be no config on this machine.
-        (Some(url), Some(file)) => (url.clone(), token_in(file)?),
-        (url, file) => {
+        (Some(url), Some(token)) => RunningHost { url, token },
+        (url, token) => {
             let config = match config::load(&args.config.config) {
                 Ok(config) => config,
-                Err(failure) => return Ok(term::no_config(&failure)),
+                Err(failure) => {
+                    let code = term::no_config(&failure);
+                    if url.is_some() {
+                        term::tell(&format!(
+                            "the token would be looked up there; give it with --token-file or in \
+                             {TOKEN_VARIABLE}, and no config is needed"
+                        ));
+                    }
+                    return Ok(code);
+                }
             };
             let own = || format!("http://{}", reachable(config.admin.listen));
-            let token = match file {
-                Some(file) => token_in(file)?,
-                None => token_of(&config)?,
-            };
-            (url.clone().unwrap_or_else(own), token)
+            RunningHost {
+                url: url.unwrap_or_else(own),
+                token: token.map_or_else(|| token_of(&config), Ok)?,
+            }
         }
-    };
-    let host = RunningHost {
-        url: url.trim_end_matches('/').to_owned(),
-        token,
     };
     term::block_on(work(&host))?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl HostArgs {
+    /// The token that the person gives, wherever they do.
+    fn given_token(&self) -> anyhow::Result<Option<String>> {
+        match (&self.token, &self.token_file) {
+            (Some(token), _) => Ok(Some(token.clone())),
+            (None, Some(file)) => token_in(file).map(Some),
+            (None, None) => Ok(std::env::var(TOKEN_VARIABLE)
+                .ok()
+                .filter(|token| !token.is_empty())),
+        }
+    }
+}
+
+/// What a person would type: a URL, or only `host:port`.
+fn url_of(admin: &str) -> String {
+    let url = admin.trim_end_matches('/');
+    match url.contains("://") {
+        true => url.to_owned(),
+        false => format!("http://{url}"),
+    }
 }
 
 /// One cannot connect to "every address"; loopback is one of them.
@@ -260,7 +295,8 @@ impl RunningHost {
         let body = answer.bytes().await.context("the answer broke off")?;
         if status == reqwest::StatusCode::UNAUTHORIZED {
             bail!(
-                "{url} refused the token; give the one of the host that runs, with --config or --token-file"
+                "{url} refused the token; give the one of the host that runs, with --config, --token-file \
+                 or in {TOKEN_VARIABLE}"
             );
         }
         let body: Value =
@@ -286,6 +322,18 @@ mod tests {
         for name in ["", "../config", "a/b", "a?b", "A"] {
             assert!(path_of(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn an_address_may_be_typed_in_short() {
+        for typed in [
+            "127.0.0.1:8001",
+            "http://127.0.0.1:8001",
+            "http://127.0.0.1:8001/",
+        ] {
+            assert_eq!(url_of(typed), "http://127.0.0.1:8001");
+        }
+        assert_eq!(url_of("https://admin.example"), "https://admin.example");
     }
 
     #[test]

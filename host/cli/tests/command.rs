@@ -249,6 +249,46 @@ fn plugins_ls_lists_with_the_token_that_the_host_keeps() {
     assert!(is_clear(&err), "{err}");
 }
 
+/// Whoever names the listener and the token needs no config on this machine.
+#[test]
+fn plugins_needs_no_config_where_admin_and_token_are_given() {
+    let dir = folder(ANY_PORT);
+    let host = Serving::start(dir.path());
+    let file = dir.path().join(".segue/admin.token");
+    let token = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    let (file, address) = (file.to_str().unwrap(), host.admin.replace("http://", ""));
+
+    let empty = tempfile::tempdir().unwrap();
+    let broken = folder("[server\n");
+    for elsewhere in [&empty, &broken] {
+        for admin in [&host.admin, &address] {
+            let ask = |args: &[&str], variable: Option<&str>| {
+                let mut command = segue(elsewhere.path());
+                command.args(["plugins", "ls", "--admin", admin]).args(args);
+                command.envs(variable.map(|token| ("SEGUE_ADMIN_TOKEN", token)));
+                let Output { status, stderr, .. } = command.output().unwrap();
+                (status.code(), String::from_utf8(stderr).unwrap())
+            };
+            for (args, variable) in [
+                (&["--token-file", file][..], None),
+                (&["--token", &token], None),
+                (&[], Some(token.as_str())),
+                (&["--token", &token], Some("another")),
+            ] {
+                let (code, err) = ask(args, variable);
+                assert_eq!((code, err.as_str()), (Some(0), ""), "{args:?}");
+            }
+            let (code, err) = ask(&[], Some("another"));
+            assert_eq!(code, Some(1), "{err}");
+            assert!(err.contains("refused the token") && is_clear(&err), "{err}");
+            // Without one, the config is asked for it, and why is told.
+            let (code, err) = ask(&[], None);
+            assert!(code == Some(1) || code == Some(2), "{err}");
+            assert!(err.contains("--token-file or in SEGUE_ADMIN_TOKEN"), "{err}");
+        }
+    }
+}
+
 #[test]
 fn plugins_show_tells_of_one_and_promote_of_nothing_that_waits() {
     let dir = folder(ANY_PORT);

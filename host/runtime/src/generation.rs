@@ -47,8 +47,8 @@ impl Identity {
 
 /// The name of a version: a digest of everything that makes it behave as it
 /// does. Each part is preceded by its length, so that no two sets of parts read
-/// alike.
-pub(crate) fn version_of(wasm: &[u8], sidecar: &Sidecar) -> String {
+/// alike. The limits are those in force, the host's own where the `.toml` is silent.
+pub fn version_of(wasm: &[u8], sidecar: &Sidecar) -> String {
     let mut digest = Sha256::new();
     let mut add = |bytes: &[u8]| {
         digest.update((bytes.len() as u64).to_le_bytes());

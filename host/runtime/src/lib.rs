@@ -46,7 +46,7 @@ pub use capability::{Capabilities, Capability, HostFunction, Interface, Meters, 
 pub use check::{Inspection, World, describe};
 pub use error::{LoadError, SidecarFault};
 pub use gate::{Denied, Gate, HostCallStats, Pass};
-pub use generation::Generation;
+pub use generation::{Generation, version_of};
 pub use grants::Grants;
 pub use host::CallState;
 pub use manifest::{Isolation, Manifest};

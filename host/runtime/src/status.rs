@@ -38,6 +38,8 @@ pub struct PluginStatus {
     pub limits: Option<Limits>,
     /// The size of the component.
     pub bytes: u64,
+    /// `sha256:` and the digest of the component alone, as `segue inspect` tells it.
+    pub digest: Option<String>,
 }
 
 /// What a plugin has to do with one capability. Counters count since the start,
@@ -53,6 +55,9 @@ pub struct AccessStatus {
     pub denied: u64,
     /// The line of configuration that the last denial asked for.
     pub last_denial: Option<String>,
+    /// When that was.
+    #[serde(serialize_with = "rfc3339")]
+    pub last_denied_at: Option<SystemTime>,
 }
 
 /// A version that reaches further than the one that serves.

@@ -14,6 +14,9 @@ struct Plugin {
     name: String,
     state: String,
     version: Option<String>,
+    digest: Option<String>,
+    #[serde(default)]
+    bytes: u64,
     #[serde(default)]
     in_flight: u64,
     loaded_at: Option<String>,
@@ -59,6 +62,7 @@ struct Access {
     #[serde(default)]
     denied: u64,
     last_denial: Option<String>,
+    last_denied_at: Option<String>,
 }
 
 const UNREADABLE: &str = "the host's answer is none this version can read";
@@ -114,6 +118,10 @@ impl Plugin {
         line("plugin", &self.name);
         line("state", &self.state);
         line("version", self.version.as_deref().unwrap_or("none serves"));
+        if let Some(digest) = &self.digest {
+            // As `segue inspect` has it.
+            line("file", &format!("{} bytes, {digest}", self.bytes));
+        }
         if let Some(at) = &self.loaded_at {
             line("loaded at", &seconds(at));
         }
@@ -164,12 +172,14 @@ impl Plugin {
             ]
         }));
         let mut out = format!("\n{}", term::table(&rows));
-        for denial in self
-            .access
-            .iter()
-            .filter_map(|access| access.last_denial.as_ref())
-        {
-            let _ = write!(out, "\nlast denial: {}\n", plain(denial));
+        for access in &self.access {
+            let Some(denial) = &access.last_denial else {
+                continue;
+            };
+            // An older host does not say when.
+            let at = access.last_denied_at.as_deref().map(seconds);
+            let at = at.map(|at| format!(", {at}")).unwrap_or_default();
+            let _ = write!(out, "\nlast denial{at}: {}\n", plain(denial));
         }
         out
     }
@@ -221,25 +231,31 @@ mod tests {
     fn one_is_told_with_what_it_may_and_did() {
         let shown = one(&json!({
             "name": "sql-rag", "state": "active", "version": "sha256:ab", "in_flight": 0,
+            "digest": "sha256:ef", "bytes": 1234,
             "loaded_at": null, "last_error": null,
             "manifest": {"name": "sql-rag", "version": "0.1.0", "description": "Asks\u{1b}databases"},
             "pending": {"version": "sha256:cd", "widens": ["llm: main", "sql: hr"]},
             "access": [
                 {"capability": "llm", "wanted": true, "granted": [], "used": 0, "denied": 2,
-                 "last_denial": "llm.complete is not granted: add llm = [\"main\"]"},
+                 "last_denial": "llm.complete is not granted: add llm = [\"main\"]",
+                 "last_denied_at": "2026-01-02T03:04:05.678Z"},
+                {"capability": "search", "wanted": false, "granted": [], "used": 0, "denied": 1,
+                 "last_denial": "search.query is not granted"},
                 {"capability": "sql", "wanted": true, "granted": ["shop", "hr"], "used": 12, "denied": 0,
                  "last_denial": null},
             ],
         }))
         .unwrap();
         for line in [
+            "version     sha256:ab\nfile        1234 bytes, sha256:ef\n",
             "manifest    sql-rag 0.1.0\n            Asks databases\n",
             "waiting     sha256:cd\n            would also reach llm: main; sql: hr\n",
             "            segue plugins promote sql-rag lets it serve\n",
             "CAPABILITY  WANTED  GRANTED   USED  DENIED\n",
             "llm         yes     -         0     2\n",
             "sql         yes     shop, hr  12    0\n",
-            "last denial: llm.complete is not granted: add llm = [\"main\"]\n",
+            "last denial, 2026-01-02T03:04:05Z: llm.complete is not granted: add llm = [\"main\"]\n",
+            "last denial: search.query is not granted\n",
         ] {
             assert!(shown.contains(line), "{line:?} in\n{shown}");
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 
@@ -27,6 +28,8 @@ pub(crate) struct Counts {
     pub(crate) denied: u64,
     /// The line that the last denial told the operator.
     pub(crate) last_denial: Option<String>,
+    /// When that was.
+    pub(crate) last_denied_at: Option<SystemTime>,
     told: BTreeSet<String>,
 }
 
@@ -45,6 +48,7 @@ impl Access {
         let mut rows = self.rows();
         let counts = rows.entry(capability).or_default();
         counts.denied += 1;
+        counts.last_denied_at = Some(SystemTime::now());
         if counts.last_denial.as_deref() == Some(line) {
             return false;
         }

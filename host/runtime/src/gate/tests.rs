@@ -87,6 +87,7 @@ fn a_name_passes_that_is_granted_below_the_ceiling_and_no_other() {
     let access = gate.access.read();
     assert_eq!((access["vault"].used, access["vault"].denied), (2, 3));
     assert_eq!(access["vault"].last_denial.as_ref(), Some(&both));
+    assert!(access["vault"].last_denied_at.is_some());
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) struct Built {
     pub(super) serial: u64,
     pub(super) manifest: Option<Manifest>,
     pub(super) bytes: u64,
+    /// Of the component alone.
+    pub(super) digest: String,
 }
 
 impl Shared {
@@ -79,6 +81,7 @@ impl Shared {
             serial,
             manifest: inspection.manifest,
             bytes,
+            digest: inspection.digest,
         })
     }
 }

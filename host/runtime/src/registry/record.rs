@@ -51,6 +51,7 @@ struct Active {
     wants: Vec<String>,
     manifest: Option<Manifest>,
     bytes: u64,
+    digest: String,
 }
 
 struct Version {
@@ -114,6 +115,7 @@ impl Record {
             wants: generation.wants.clone(),
             manifest: built.manifest.clone(),
             bytes: built.bytes,
+            digest: built.digest.clone(),
         });
         self.push(Version {
             serial: Some(built.serial),
@@ -235,6 +237,7 @@ impl Record {
             }),
             limits: active.map(|active| active.identity.limits),
             bytes: active.map_or(0, |active| active.bytes),
+            digest: active.map(|active| active.digest.clone()),
         }
     }
 
@@ -258,6 +261,7 @@ impl Record {
                 status.used = counts.used;
                 status.denied = counts.denied;
                 status.last_denial.clone_from(&counts.last_denial);
+                status.last_denied_at = counts.last_denied_at;
             });
         }
         for (capability, status) in &mut rows {

@@ -139,6 +139,7 @@ async fn only_what_is_granted_is_reached() {
     assert_eq!(status.wants, ["vault"]);
     let access = &status.access[0];
     assert_eq!((access.wanted, access.used, access.denied), (true, 0, 1));
+    assert!(access.last_denied_at.is_some());
     let line = access.last_denial.as_deref().unwrap();
     assert!(
         line.ends_with("add vault = [\"gold\"] to [grants] in p.toml"),
