@@ -1,5 +1,6 @@
 //! `segue chat`, the terminal client, as a script uses it: what is on standard
-//! output is the answer and nothing else, the exit code tells whether it came,
+//! output is the answer and nothing else, what it cites stands on standard error, the
+//! exit code tells whether it came,
 //! and a connection that breaks in the middle does not show.
 
 #![allow(
@@ -13,7 +14,7 @@
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 
-use segue_tests::{Bed, Site, segue_binary, within};
+use segue_tests::{Bed, Site, eventually, segue_binary, within};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -97,6 +98,47 @@ async fn json_prints_the_frames_as_they_come() {
         (kinds.as_slice(), code),
         (["hello", "accepted", "chunk", "done"].as_slice(), Some(0))
     );
+}
+
+/// Whoever pipes the answer on gets the answer, and what its `[1]` stands for beside
+/// it, with an address that opens on the passage.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_answer_cites_goes_to_standard_error_with_its_address() {
+    let bed = Site::builder()
+        .config(
+            "[search.docs]\npath = \"docs\"\nserve = true\n[plugins.max_grants]\nsearch = [\"docs\"]\n\
+             [[route]]\nhandler = \"doc-rag\"",
+        )
+        .plugin("doc-rag")
+        .sidecar("doc-rag", "[grants]\nsearch = [\"docs\"]\n")
+        .file(
+            "docs/tea.md",
+            "# Tea\n\n## Green tea\n\nSteep it for two minutes.\n",
+        )
+        .start()
+        .await;
+    eventually("the index to be read", async || {
+        let (status, _) = bed.http().get("/health/ready").await;
+        (status == 200).then_some(())
+    })
+    .await;
+    let output = chat(&[&bed.addr().to_string()], "How long do I steep green tea?\n").await;
+    let (out, err, code) = said(&output);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("two minutes") && out.contains("[1]"), "{out}");
+    assert!(!out.contains("tea.md"), "{out}");
+    let lines: Vec<&str> = err.lines().map(str::trim).collect();
+    let [place, quote, address] = lines[..] else {
+        panic!("{err}")
+    };
+    assert_eq!(place, "[1] tea.md › Tea › Green tea");
+    assert_eq!(quote, "\"Steep it for two minutes.\"");
+    let path = address
+        .strip_prefix(&format!("http://{}", bed.addr()))
+        .expect("an absolute address");
+    let page = bed.http().request(reqwest::Method::GET, path);
+    let page = bed.http().send(page).await.text().await.expect("a page");
+    assert!(page.contains(">Steep it for two minutes.</mark>"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@
 //! | `message.rs`, `answer.rs` | one message; its answer, written forward only |
 //! | `frame.rs`, `event.rs` | what comes in, what there is to tell |
 //! | `link.rs`, `address.rs`, `backoff.rs` | the connection: kept, made, made again |
-//! | `input.rs`, `screen.rs`, `evidence.rs` | the person |
+//! | `input.rs`, `screen.rs`, `evidence.rs`, `hyperlink.rs` | the person |
 
 mod address;
 mod answer;
@@ -17,6 +17,7 @@ mod backoff;
 mod event;
 mod evidence;
 mod frame;
+mod hyperlink;
 mod input;
 mod link;
 mod message;
@@ -66,6 +67,7 @@ A line that begins with a slash is sent when you write two: //";
 Examples:
   segue chat                          talk to the host on this machine
   echo hi | segue chat                print one answer; exits 1 if it is an error
+  echo hi | segue chat 2>/dev/null    without what it rests on
   segue chat --mtype support --rag-doc ws://host:8000/chat
   echo hi | segue chat --json         the frames as they come")]
 pub(crate) struct ChatArgs {
@@ -97,9 +99,9 @@ pub(crate) async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
     };
     let mut client = Client {
         link: Link::dialling(address.clone().dial(None)),
+        screen: Screen::new(args.json, address.host()),
         address,
         talk: Conversation::new(manner),
-        screen: Screen::new(args.json),
         lines: Some(input::lines()),
         interrupt: Box::pin(tokio::signal::ctrl_c()),
         backoff: Backoff::default(),

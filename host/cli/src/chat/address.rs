@@ -54,6 +54,11 @@ impl Address {
         })
     }
 
+    /// The host, as links on its pages begin.
+    pub(super) fn host(&self) -> String {
+        format!("http://{}", self.authority)
+    }
+
     /// The URL to connect to, with the session to go on with.
     fn url(&self, resume: Option<&Resume>) -> String {
         let mut url = format!("ws://{}{}", self.authority, self.path);

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Piece};
 use super::event::{Event, Failure};
+use super::evidence;
 use super::frame::Frame;
 
 /// How a message is to be asked.
@@ -41,7 +42,12 @@ pub(super) struct Message {
     pub(super) answer: Answer,
     /// What there is to tell of it, once it is its turn.
     pub(super) held: Vec<Event>,
+    /// What its answer cites, by handler: told below it.
+    cited: Vec<(String, Value)>,
 }
+
+/// Citations of one answer that are told; more no person reads.
+const MAX_CITED: usize = 100;
 
 impl Manner {
     pub(super) fn frame(&self, id: &str, content: &str) -> String {
@@ -69,13 +75,30 @@ impl Message {
             cancelled_on: 0,
             answer: Answer::default(),
             held: Vec::new(),
+            cited: Vec::new(),
         }
     }
 
     /// Ends it here and now.
     pub(super) fn fail(&mut self, failure: Failure) {
         self.phase = Phase::Ended;
+        self.tell_cited();
         self.held.push(Event::Failed(failure));
+    }
+
+    fn tell_cited(&mut self) {
+        let cited = std::mem::take(&mut self.cited).into_iter();
+        self.held
+            .extend(cited.map(|(handler, data)| Event::Data { handler, data }));
+    }
+
+    /// A citation comes before the answer, is read after it, and is told once,
+    /// however often the host tells the answer again.
+    fn cite(&mut self, handler: String, data: Value) {
+        let cited = (handler, data);
+        if self.cited.len() < MAX_CITED && !self.cited.contains(&cited) {
+            self.cited.push(cited);
+        }
     }
 
     /// Takes a frame that is about it.
@@ -95,11 +118,21 @@ impl Message {
                 handler: handler(),
                 text: frame.text.clone(),
             },
+            "data" if evidence::is_citation(&frame.data) => {
+                self.cite(handler(), frame.data.clone());
+                return;
+            }
             "data" => Event::Data {
                 handler: handler(),
                 data: frame.data.clone(),
             },
-            "restart" if self.answer.restart(frame.handler()) => Event::Void,
+            "restart" => {
+                self.cited.retain(|(handler, _)| handler != frame.handler());
+                match self.answer.restart(frame.handler()) {
+                    true => Event::Void,
+                    false => return,
+                }
+            }
             "error" if frame.last == Some(false) => Event::PartFailed {
                 handler: handler(),
                 code: frame.code.clone(),
@@ -117,6 +150,7 @@ impl Message {
         }
         if frame.kind == "done" {
             self.phase = Phase::Ended;
+            self.tell_cited();
             self.held.push(Event::Done {
                 parts: frame.parts.clone(),
                 seq,

@@ -1,17 +1,20 @@
 //! What the conversation looks like on a terminal, and what of it goes where.
 //!
 //! Standard output carries the answers and nothing else, so that it can be
-//! piped on (with `--json`: the host's frames). What is about the answers goes
-//! to standard error, dimly, and only where somebody can see it; what went
-//! wrong goes there always. A plugin's text cannot move the cursor: on a
-//! terminal, control characters are replaced.
+//! piped on (with `--json`: the host's frames). What an answer rests on, rows and
+//! citations, goes to standard error, also where that is no terminal: an answer
+//! refers to it as `[1]`. What is merely about the answers (status, versions,
+//! times) goes there dimly, and only where somebody can see it; what went wrong
+//! goes there always. A plugin's text cannot move the cursor: on a terminal,
+//! control characters are replaced.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::event::{Continuity, Event, Failure};
-use super::evidence;
+use super::evidence::{self, Citation, Evidence};
 use super::frame::Part;
+use super::hyperlink;
 
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
@@ -25,6 +28,10 @@ pub(super) struct Screen {
     out_is_terminal: bool,
     err_is_terminal: bool,
     colours: bool,
+    /// The terminal of standard error opens what is clicked.
+    hyperlinks: bool,
+    /// What links are relative to.
+    host: String,
     /// The last thing on standard output did not end its line.
     midline: bool,
     prompted: bool,
@@ -33,7 +40,7 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new(json: bool) -> Screen {
+    pub(super) fn new(json: bool, host: String) -> Screen {
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
             || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
@@ -43,6 +50,8 @@ impl Screen {
             out_is_terminal: out,
             err_is_terminal: err,
             colours: err && !plain,
+            hyperlinks: err && hyperlink::are_shown(|name| std::env::var(name).ok()),
+            host,
             midline: false,
             prompted: false,
             gone: false,
@@ -72,8 +81,9 @@ impl Screen {
                 self.end_line();
             }
             Event::Status { handler, text } => self.note(&format!("{handler}: {text}")),
-            Event::Data { handler, data } => match evidence::words(data) {
-                Some(words) => self.note(&words),
+            Event::Data { handler, data } => match evidence::read(data, &self.host) {
+                Some(Evidence::Rows(words)) => self.ground(&words),
+                Some(Evidence::Citation(citation)) => self.cite(&citation),
                 None => self.note(&format!("{handler}: data {data:#}")),
             },
             Event::Swapped { handler, version } => {
@@ -154,6 +164,39 @@ impl Screen {
         }
     }
 
+    /// What an answer rests on: for whoever reads the answer, wherever it goes.
+    fn ground(&mut self, words: &str) {
+        if !self.json {
+            let words = self.fit(words).into_owned();
+            self.aside_as_is(DIM, &words);
+        }
+    }
+
+    fn cite(&mut self, citation: &Citation) {
+        if self.json {
+            return;
+        }
+        let words = self.citation(citation);
+        self.aside_as_is(DIM, &words);
+    }
+
+    /// A citation on its lines. Where the terminal can, its place opens the
+    /// document; elsewhere the address stands below.
+    fn citation(&self, citation: &Citation) -> String {
+        let place = self.fit(&citation.place);
+        let (place, address) = match &citation.link {
+            Some(link) if self.hyperlinks => (hyperlink::on(&place, &link.whole), None),
+            Some(link) => (place.into_owned(), Some(&link.short)),
+            None => (place.into_owned(), None),
+        };
+        let mut words = format!("{} {place}\n    \"{}\"", citation.mark, self.fit(&citation.quote));
+        if let Some(address) = address {
+            words.push_str("\n    ");
+            words.push_str(address);
+        }
+        words
+    }
+
     /// Something that may matter: said wherever it goes.
     pub(super) fn warn(&mut self, words: &str) {
         self.aside(YELLOW, words);
@@ -211,14 +254,23 @@ impl Screen {
     }
 
     fn aside(&mut self, colour: &str, words: &str) {
+        let words = self.fit(words).into_owned();
+        self.aside_as_is(colour, &words);
+    }
+
+    /// The text as standard error may have it.
+    fn fit<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.err_is_terminal {
+            true => harmless(text),
+            false => Cow::Borrowed(text),
+        }
+    }
+
+    /// Writes what is fit to be written.
+    fn aside_as_is(&mut self, colour: &str, words: &str) {
         if self.out_is_terminal && self.err_is_terminal {
             self.end_line();
         }
-        let words = if self.err_is_terminal {
-            harmless(words)
-        } else {
-            Cow::Borrowed(words)
-        };
         let mut err = io::stderr();
         let _gone = if self.colours {
             writeln!(err, "{colour}{words}\x1b[0m")
@@ -260,6 +312,35 @@ mod tests {
     fn a_plugin_cannot_command_the_terminal() {
         assert_eq!(harmless("plain\ttext\n"), "plain\ttext\n");
         assert_eq!(harmless("a\x1b[2Jb\r\nc\u{9b}d"), "a\u{fffd}[2Jb\nc\u{fffd}d");
+    }
+
+    fn screen(terminal: bool, hyperlinks: bool) -> Screen {
+        Screen {
+            err_is_terminal: terminal,
+            hyperlinks,
+            ..Screen::new(false, "http://h".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_citation_can_be_opened_wherever_it_is_shown() {
+        let data = serde_json::json!({
+            "kind": "citation", "n": 1, "document": "a\u{1b}.md", "headings": ["Tea"], "quote": "Two minutes.",
+            "link": "/v1/documents/docs/a.md?offset=3&words=Two#words",
+        });
+        let Some(Evidence::Citation(citation)) = evidence::read(&data, "http://h") else {
+            panic!("no citation");
+        };
+        let short = "http://h/v1/documents/docs/a.md?offset=3#words";
+        assert_eq!(
+            screen(true, false).citation(&citation),
+            format!("[1] a\u{fffd}.md › Tea\n    \"Two minutes.\"\n    {short}")
+        );
+        let whole = "http://h/v1/documents/docs/a.md?offset=3&words=Two#words";
+        assert_eq!(
+            screen(true, true).citation(&citation),
+            format!("[1] \x1b]8;;{whole}\x1b\\a\u{fffd}.md › Tea\x1b]8;;\x1b\\\n    \"Two minutes.\"")
+        );
     }
 
     #[test]

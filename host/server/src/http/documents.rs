@@ -8,6 +8,7 @@
 //! address's fragment, `#words`.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::rejection::QueryRejection;
@@ -44,9 +45,9 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Quoted {
     /// Where the words stood, in bytes of the document's text.
-    #[serde(default)]
-    offset: u64,
-    /// The words that were quoted. They are looked for near `offset`.
+    offset: Option<u64>,
+    /// The words that were quoted. They are looked for near `offset`; without any,
+    /// the line is marked that stands there.
     #[serde(default)]
     words: String,
 }
@@ -121,8 +122,13 @@ fn none() -> Failure {
 /// The page. Every text in it is the document's or the caller's, and escaped.
 fn page(index: &str, path: &str, document: &Document, quoted: &Quoted) -> String {
     let text = document.text.as_str();
-    let offset = usize::try_from(quoted.offset).unwrap_or(usize::MAX);
-    let found = search::locate(text, offset, &quoted.words);
+    let offset = quoted
+        .offset
+        .map(|offset| usize::try_from(offset).unwrap_or(usize::MAX));
+    let found = match (quoted.words.trim(), offset) {
+        ("", Some(offset)) => line_at(text, offset),
+        _ => search::locate(text, offset.unwrap_or(0), &quoted.words),
+    };
     let mut html = String::with_capacity(text.len() + text.len() / 8 + STYLE.len() + 1024);
     html.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     html.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
@@ -140,7 +146,7 @@ fn page(index: &str, path: &str, document: &Document, quoted: &Quoted) -> String
     escape(path, &mut html);
     html.push_str("</p>\n");
     match (&found, quoted.words.trim()) {
-        (_, "") => {}
+        (None, "") => {}
         (Some(_), _) => html.push_str("<p><a href=\"#words\">To the quoted words</a></p>\n"),
         (None, words) => {
             html.push_str(
@@ -169,6 +175,18 @@ fn page(index: &str, path: &str, document: &Document, quoted: &Quoted) -> String
     escape(after.unwrap_or_default(), &mut html);
     html.push_str("</pre>\n</main>\n</body>\n</html>\n");
     html
+}
+
+/// The line of `text` that has this offset, without white space around it.
+fn line_at(text: &str, offset: usize) -> Option<Range<usize>> {
+    let offset = text.floor_char_boundary(offset);
+    let (before, after) = text.split_at_checked(offset)?;
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let end = after.find('\n').map_or(text.len(), |at| offset + at);
+    let line = text.get(start..end)?;
+    let start = start + (line.len() - line.trim_start().len());
+    let found = start..start + line.trim().len();
+    (!found.is_empty()).then_some(found)
 }
 
 /// Adds `text` so that it is text wherever HTML may have it, attributes too.

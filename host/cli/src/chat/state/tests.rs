@@ -325,3 +325,32 @@ fn bounds_hold() {
         "session_busy"
     );
 }
+
+#[test]
+fn citations_are_told_below_the_answer_once_and_without_those_of_a_void_one() {
+    let mut talk = running();
+    let citation = |seq: u64, n: u64| {
+        let data = json!({"kind": "citation", "n": n, "document": "a.md", "quote": "q"});
+        json!({"type": "data", "seq": seq, "id": "m1", "handler": "doc", "data": data}).to_string()
+    };
+    assert_eq!(hear(&mut talk, &citation(2, 7)), []);
+    let restart = r#"{"type":"restart","seq":3,"id":"m1","handler":"doc"}"#;
+    assert_eq!(hear(&mut talk, restart), []);
+    assert_eq!(hear(&mut talk, &citation(4, 1)), []);
+    assert_eq!(hear(&mut talk, &citation(5, 1)), []);
+    let rows = r#"{"type":"data","seq":6,"id":"m1","handler":"sql","data":{"kind":"sql"}}"#;
+    assert!(matches!(hear(&mut talk, rows)[..], [Event::Data { .. }]));
+    hear(
+        &mut talk,
+        r#"{"type":"chunk","seq":7,"id":"m1","handler":"doc","content":"two [1]"}"#,
+    );
+    let end = hear(
+        &mut talk,
+        r#"{"type":"done","seq":8,"id":"m1","parts":[],"ms":1}"#,
+    );
+    let told = |data: &Value| data["n"] == 1;
+    assert!(
+        matches!(&end[..], [Event::Data { data, .. }, Event::Done { .. }] if told(data)),
+        "{end:?}"
+    );
+}

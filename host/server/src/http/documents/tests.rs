@@ -77,6 +77,15 @@ async fn the_quoted_words_are_marked_where_they_stand_now() {
     assert!(page.contains(marked), "{page}");
     assert!(page.contains("<title>Guide</title>"), "{page}");
 
+    // A link for people to read has no words: the line is marked that stands there.
+    let page = text(client.get("/v1/documents/docs/guide.md?offset=28").await).await;
+    let marked = "One two three.\n<mark id=\"words\" tabindex=\"-1\">One two four.</mark>\n";
+    assert!(page.contains(marked), "{page}");
+    for bare in ["", "?offset=8", "?offset=99999"] {
+        let page = text(client.get(&format!("/v1/documents/docs/guide.md{bare}")).await).await;
+        assert!(!page.contains("<mark"), "{bare}: {page}");
+    }
+
     // Moved a little, wrapped otherwise, and gone.
     let page = text(
         client
@@ -170,7 +179,7 @@ fn every_text_on_the_page_is_escaped() {
         title: nasty.to_owned(),
     };
     let quoted = Quoted {
-        offset: u64::MAX,
+        offset: Some(u64::MAX),
         words: format!("gone {nasty}"),
     };
     let html = page(nasty, nasty, &document, &quoted);
