@@ -12,7 +12,7 @@
     reason = "tests"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -101,8 +101,8 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
 }
 
 /// A host that has produced everything there is to watch: answers, errors,
-/// crashes, a fallback, a model and a database.
-async fn under_load(upstream: &Upstream) -> Bed {
+/// crashes, a fallback, a model and a database. `more` is added to its configuration.
+async fn under_load(upstream: &Upstream, more: &str) -> Bed {
     upstream.answer(|_| vec![Act::say("Hello."), Act::usage(3, 1)]);
     let base_url = upstream.base_url();
     let bed = Site::builder()
@@ -160,6 +160,7 @@ async fn under_load(upstream: &Upstream) -> Bed {
             fallback = [{{ text = "Later." }}]
             "#
         ))
+        .config(more)
         .start()
         .await;
     load(&bed).await;
@@ -306,7 +307,7 @@ async fn whatever_rules_and_panels_ask_for_is_there_under_load() {
         return;
     }
     let upstream = Upstream::start().await;
-    let bed = under_load(&upstream).await;
+    let bed = under_load(&upstream, "").await;
     let prometheus = Prometheus::watching(&bed).await;
     let rules = read("deploy/prometheus/orchestrator.rules.yml");
     let panels = panel_queries();
@@ -342,20 +343,144 @@ fn without_texts(rules: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Metrics as `docs/observing.md` has them, with their labels.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let page = read("docs/observing.md");
+    let mut documented = BTreeMap::new();
+    for row in page.lines().filter(|line| line.starts_with("| `segue_")) {
+        let names_in = |cell: &str| {
+            let quoted = cell.split('`').skip(1).step_by(2);
+            quoted.map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        let mut cells = row.split('|').skip(1).map(names_in);
+        let (names, labels) = (cells.next().unwrap(), cells.next().unwrap());
+        documented.extend(names.into_iter().map(|name| (name, labels.clone())));
+    }
+    documented
+}
+
+/// The types of what a scrape has, by name.
+fn types(scraped: &str) -> BTreeMap<&str, &str> {
+    let types = scraped.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.filter_map(|line| line.split_once(' ')).collect()
+}
+
+/// The labels of a metric's samples, but the bound of a histogram's bucket.
+fn labels<'a>(scraped: &'a str, name: &str) -> BTreeSet<&'a str> {
+    let samples = scraped
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.split_once('{'));
+    let samples = samples.filter(|(suffix, _)| ["", "_bucket"].contains(suffix));
+    let pairs = samples.flat_map(|(_, labels)| labels.rsplit_once('}').unwrap().0.split("\","));
+    let names = pairs.map(|pair| pair.split_once('=').unwrap().0);
+    names.filter(|name| *name != "le").collect()
+}
+
+// B25: and each can have a further name, which says what it says.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_metrics_are_the_metrics() {
+    let documented = documented();
+    let named = documented
+        .keys()
+        .map(|name| format!("[[metrics.alias]]\nname = \"also_{name}\"\nmetric = \"{name}\"\n"));
+    let named: String = named.collect();
     let upstream = Upstream::start().await;
-    let bed = under_load(&upstream).await;
-    let text = bed.http().get_ok("/metrics").await;
-    let told = text.as_str().unwrap().lines();
-    let told: BTreeSet<&str> = told
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+    let bed = under_load(&upstream, &named).await;
+    let scraped = bed.http().get_ok("/metrics").await;
+    let scraped = scraped.as_str().unwrap();
+    let types = types(scraped);
+    let told: BTreeSet<&str> = types
+        .keys()
+        .copied()
         .filter(|name| name.starts_with("segue_"))
         .collect();
-    let page = read("docs/observing.md");
-    let rows = page.lines().filter(|line| line.starts_with("| `segue_"));
-    let documented = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`'));
-    let mut documented: BTreeSet<&str> = documented.filter(|name| name.starts_with("segue_")).collect();
-    assert!(documented.remove(OF_THE_PROGRAM));
-    assert_eq!(documented, told);
+    let mut names: BTreeSet<&str> = documented.keys().map(String::as_str).collect();
+    assert!(names.remove(OF_THE_PROGRAM));
+    assert_eq!(names, told);
+    for name in told {
+        let labels = labels(scraped, name);
+        assert_eq!(
+            labels,
+            documented[name].iter().map(String::as_str).collect(),
+            "{name}"
+        );
+        let also = format!("also_{name}");
+        assert_eq!(types.get(also.as_str()), Some(&types[name]), "{name}");
+        // Of the very same moment, so the same to the last digit.
+        let samples = |name: &str| {
+            let lines = scraped.lines().filter_map(|line| line.strip_prefix(name));
+            let lines = lines.filter(|rest| rest.starts_with(['{', ' ', '_']));
+            let values = lines.map(|rest| rest.rsplit_once(' ').unwrap().1.to_owned());
+            let mut values: Vec<String> = values.collect();
+            values.sort();
+            values
+        };
+        let own = samples(name);
+        assert!(!own.is_empty(), "{name}");
+        if !told_with_more(name, &types) {
+            assert_eq!(samples(&also), own, "{name}");
+        }
+    }
+}
+
+/// Whether another metric's name begins with this one's.
+fn told_with_more(name: &str, types: &BTreeMap<&str, &str>) -> bool {
+    let longer = |other: &&str| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+    types.keys().any(longer)
+}
+
+const ALIASES: &str = r#"
+    [metrics]
+    aliases = ["nyx", "acexy", "nest"]
+
+    [[metrics.alias]]
+    name = "circuit_breaker_state"
+    metric = "segue_breaker_state"
+    match = { dependency = "llm.main", state = "open" }
+    rename = { dependency = "", state = "" }
+    labels = { service = "message-queue" }
+
+    [resilience.llm.main]
+    failure_threshold = 1
+    reset_timeout = "10m"
+    retries = 0
+"#;
+
+// N33-N36, X9, X10, X12, X14, X33-X35, O49, O50
+#[tokio::test(flavor = "multi_thread")]
+async fn dashboards_and_alerts_made_for_other_names_go_on_to_work() {
+    if !installed("prometheus") {
+        return;
+    }
+    let upstream = Upstream::start().await;
+    let bed = under_load(&upstream, ALIASES).await;
+    upstream.answer(|_| vec![Act::status(500, "out of order")]);
+    bed.chat().await.ask("out", "model", "Hello").await;
+    let prometheus = Prometheus::watching(&bed).await;
+    for query in [
+        // As the alerts and the panels of those hosts have them.
+        r#"circuit_breaker_state{service="message-queue"} == 1"#,
+        r#"orch_circuit_state{state="open"} == 1"#,
+        "database_connections_active / database_connections_max <= 0.8",
+        "histogram_quantile(0.95, rate(orch_api_duration_seconds_bucket[10s])) < 60",
+        "rate(orch_communication_errors_total[10s]) >= 0",
+        "histogram_quantile(0.95, nyx_orchestrator_message_processing_seconds_bucket) < 60",
+        // What they say is what the metric says, at the same moment.
+        "nyx_orchestrator_active_connections == segue_connections",
+        r#"nyx_orchestrator_messages_received_total == on(message_type)
+            label_replace(segue_messages_received_total, "message_type", "$1", "mtype", "(.*)") > 0"#,
+        "nyx_orchestrator_messages_sent_total == segue_frames_sent_total > 0",
+        r#"nyx_orchestrator_message_processing_seconds_sum == on(message_type)
+            label_replace(segue_message_seconds_sum, "message_type", "$1", "mtype", "(.*)") > 0"#,
+        r#"orch_api_requests_total == on(endpoint, method, status)
+            label_replace(segue_http_requests_total, "endpoint", "$1", "route", "(.*)") > 0"#,
+        r#"orch_api_duration_seconds_count == on(endpoint, method)
+            label_replace(segue_http_request_seconds_count, "endpoint", "$1", "route", "(.*)") > 0"#,
+        r#"orch_communication_errors_total{source="llm.main", error_type="failure"} == on(job)
+            segue_breaker_calls_total{dependency="llm.main", outcome="failure"} > 0"#,
+        r#"database_connections_max == on(database) segue_sql_queries_max > 0"#,
+    ] {
+        let what = format!("an answer to {query}");
+        eventually(&what, async || (prometheus.series(query).await > 0).then_some(())).await;
+    }
 }

@@ -102,6 +102,7 @@ impl Host {
         let admin = local_address(&admin_tcp, config.admin.listen);
 
         let metrics = Metrics::new()?;
+        metrics.name_also(config.metrics.names());
         if let Some(logs) = options.logs.clone() {
             metrics.watch_logs(logs)?;
         }

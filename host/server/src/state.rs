@@ -214,6 +214,7 @@ impl App {
         self.guards.configure(Arc::new(config.resilience.clone()));
         self.limits.configure(&config.rate_limits);
         self.shed.configure(config.overload.settings());
+        self.metrics.name_also(config.metrics.names());
         let snapshot = Snapshot::new(config, backends);
         self.guards.retain(|key| snapshot.guards(key));
         self.snapshot.store(Arc::new(snapshot));

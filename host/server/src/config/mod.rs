@@ -11,6 +11,7 @@
 //! | `model.rs`, `backends.rs` | every key: meaning, unit, default, bounds |
 //! | `resilience.rs` | what stands around dependencies and handlers |
 //! | `throttle.rs`, `watched.rs` | what clients may ask, when the host has enough, what it is not ready without |
+//! | `metrics.rs` | further names of metrics |
 //! | `sections.rs`, `backends/`, `grants.rs`, `routes.rs` | reading and checking them |
 //! | `reader.rs`, `value.rs` | tables and values with their places |
 //! | `overrides.rs`, `strays.rs` | variables; keys and variables that set nothing |
@@ -23,6 +24,7 @@ mod faults;
 mod follow;
 mod grants;
 mod load;
+mod metrics;
 mod model;
 mod overrides;
 mod reader;
@@ -46,6 +48,7 @@ pub use exposure::exposure;
 pub use faults::{Fault, Faults, Place};
 pub(crate) use follow::follow;
 pub use load::{LoadFailure, check, load, parse};
+pub use metrics::Metrics;
 pub use model::{
     Admin, Endpoint, Fallback, Forwarded, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route,
     Runtime, Server, Session,
@@ -69,6 +72,7 @@ pub struct Config {
     pub session: Session,
     pub outbox: Outbox,
     pub log: Log,
+    pub metrics: Metrics,
     /// In the order of the file; [`winner`] chooses.
     pub routes: Vec<Route>,
     pub endpoints: Vec<Endpoint>,

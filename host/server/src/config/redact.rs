@@ -14,7 +14,7 @@ use super::value::time;
 /// Keys that take effect at once when the config is read again; a section
 /// stands for all its keys. Every other key needs a restart, so a new key is
 /// safe until somebody shows that it is hot.
-const HOT: [&str; 31] = [
+const HOT: [&str; 32] = [
     "cache",
     "endpoint",
     "health",
@@ -23,6 +23,7 @@ const HOT: [&str; 31] = [
     "limit",
     "llm",
     "log.level",
+    "metrics",
     "outbox",
     "overload",
     "plugins.auto_widen",
@@ -74,6 +75,7 @@ impl Config {
             ("session", json!(self.session)),
             ("outbox", json!(self.outbox)),
             ("log", json!(self.log)),
+            ("metrics", json!(self.metrics)),
             ("cache", json!(self.backends.cache)),
             ("sql", json!(self.backends.sql)),
             ("search", json!(self.backends.search)),

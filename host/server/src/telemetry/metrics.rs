@@ -4,13 +4,16 @@
 //! route names it (the caller says `other` otherwise), a path is the template
 //! of its route. What the plugin runtime counts is read when it is asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
+use super::aliases::{self, Alias};
 use super::cache_stats::CacheCollector;
 use super::guard_stats::GuardCollector;
 use segue_resilience::shed::Reason;
@@ -33,6 +36,7 @@ pub const OTHER: &str = "other";
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
+    aliases: Arc<ArcSwap<Vec<Alias>>>,
     /// WebSockets that are open now.
     pub connections: IntGauge,
     /// Sessions that are kept now, with or without a socket.
@@ -151,6 +155,7 @@ impl Metrics {
                 &["route", "method"],
             )?)?,
             registry: registry.clone(),
+            aliases: Arc::default(),
         };
         kept.add(IntGaugeVec::new(
             Opts::new("segue_build_info", "Always 1; the label is the host's version."),
@@ -171,10 +176,7 @@ impl Metrics {
     }
 
     /// From now on what the guards count is read with the others.
-    pub fn watch_guards(
-        &self,
-        guards: std::sync::Arc<segue_resilience::Guards>,
-    ) -> Result<(), prometheus::Error> {
+    pub fn watch_guards(&self, guards: Arc<segue_resilience::Guards>) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(GuardCollector::new(guards)?))
     }
 
@@ -191,6 +193,11 @@ impl Metrics {
     /// From now on the dropped log lines are read with the others.
     pub fn watch_logs(&self, logs: LogHandle) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(LogCollector::new(logs)?))
+    }
+
+    /// From now on metrics are told under these names too, and no others.
+    pub fn name_also(&self, aliases: Vec<Alias>) {
+        self.aliases.store(Arc::new(aliases));
     }
 
     /// Open sockets of one listener.
@@ -239,7 +246,9 @@ impl Metrics {
     /// The text exposition format and its content type.
     pub fn render(&self) -> Result<(&'static str, Vec<u8>), prometheus::Error> {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        let mut gathered = self.registry.gather();
+        aliases::add(&self.aliases.load(), &mut gathered);
+        TextEncoder::new().encode(&gathered, &mut text)?;
         Ok(("text/plain; version=0.0.4; charset=utf-8", text))
     }
 }

@@ -3,6 +3,7 @@
 
 mod backends;
 mod faults;
+mod metrics;
 mod overrides;
 mod resilience;
 mod resolved;
