@@ -12,7 +12,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use segue_tests::{Chat, Connect, Event, Http, Process, Site, component, eventually};
+use segue_tests::{Chat, Connect, Event, Http, LogLine, Process, Site, component, eventually};
 use serde_json::{Value, json};
 
 async fn run(args: &[&str]) -> (i32, String) {
@@ -196,6 +196,34 @@ async fn inspect_names_the_version_and_the_digest_that_the_host_has() {
     );
     host.terminate();
     host.finished().await;
+}
+
+/// Whoever looks up why a message failed finds the panic's own words on that line,
+/// however much the guest wrote before, and nothing about variables it cannot have.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_told_with_its_message_where_its_call_failed() {
+    let site = Site::builder().standard().build();
+    let mut host = Process::serve(&site);
+    let (public, _) = host.serving().await;
+    ready(public).await;
+    let mut chat = Chat::connect(public).await;
+    let reply = chat.ask("m1", "do", "panic").await;
+    assert_eq!(reply.error_code(), "handler_trapped");
+    let failed = |line: &LogLine| line.text.contains("a call failed");
+    let line = host.line("the crash to be told", failed).await;
+    let extra = &line.json.expect("a JSON line")["extra"];
+    let words = extra["stderr"].as_str().expect("the panic's words");
+    assert!(
+        words.contains("panicked at tests/guests/misbehave/src/lib.rs:"),
+        "{words}"
+    );
+    assert!(words.ends_with(": as you wished"), "{words}");
+    // This guest is stripped of its names: numbers of functions would say nothing.
+    assert_eq!(extra.get("backtrace"), None, "{extra}");
+    assert_eq!(extra.get("detail"), None, "{extra}");
+    host.terminate();
+    let said = host.finished().await.output;
+    assert!(!said.contains("RUST_BACKTRACE"), "{said}");
 }
 
 async fn ready(addr: std::net::SocketAddr) {

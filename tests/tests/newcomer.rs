@@ -142,4 +142,36 @@ async fn from_segue_new_to_an_answer_and_to_a_better_one() {
     };
     let text = within("the new version to answer", better).await;
     assert_eq!(text, "Good day, Ada.\nproducts has 2 rows.\n");
+
+    // One with a bug: the host's log says what it said, and where it was.
+    let code = fs::read_to_string(stock.join("src/lib.rs")).expect("its code");
+    let broken = code.replacen("reply.send(", "pour(message.text());\n    reply.send(", 1);
+    assert_ne!(broken, code);
+    // Small functions are built into those that call them, and have no frame.
+    let pour = "#[inline(never)]\nfn pour(name: &str) {\n    assert!(name != \"Ada\", \"no tea left\");\n}\n";
+    let broken = format!("{broken}\n{pour}");
+    fs::write(stock.join("src/lib.rs"), broken).expect("its code");
+    segue(&stock, &["build", "--to", to]);
+    let crash = async {
+        for n in 0.. {
+            let reply = chat.ask(&format!("c{n}"), "stock", "Ada").await;
+            if reply.last["type"] == "error" {
+                return reply.last["code"].clone();
+            }
+        }
+        unreachable!()
+    };
+    assert_eq!(
+        within("the broken version to crash", crash).await,
+        "handler_trapped"
+    );
+    let failed = |line: &LogLine| line.text.contains("a call failed");
+    let line = process.line("the crash to be told", failed).await;
+    let extra = &line.json.expect("a JSON line")["extra"];
+    let (words, backtrace) = (extra["stderr"].to_string(), extra["backtrace"].to_string());
+    assert!(
+        words.contains("src/lib.rs:") && words.contains("no tea left"),
+        "{extra}"
+    );
+    assert!(backtrace.contains("stock::pour < "), "{extra}");
 }

@@ -13,6 +13,7 @@
 
 mod outcome;
 mod replies;
+mod trace;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;

@@ -52,12 +52,13 @@ crate-type = [\"cdylib\"]
 [dependencies]
 segue-sdk = {{ path = {sdk} }}
 
-# Not needed, but makes the component smaller.
+# Not needed, but makes the component smaller. The names of functions stay, so that
+# the host's log can say where a panic came from.
 [profile.release]
 lto = true
 codegen-units = 1
 panic = \"abort\"
-strip = true
+strip = \"debuginfo\"
 
 # A workspace of its own, wherever it lies.
 [workspace]

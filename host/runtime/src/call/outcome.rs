@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
+use super::trace;
+
 use crate::error::clip;
 use crate::generation::Identity;
 use crate::host::{CallState, ReplyFault};
@@ -19,8 +21,8 @@ use crate::text::cut;
 const CODE_MAX_BYTES: usize = 64;
 const MESSAGE_MAX_BYTES: usize = 4 * 1024;
 
-/// What the log takes of a trap, backtrace included.
-const TRACE_MAX_BYTES: usize = 8 * 1024;
+/// What the log takes of what went wrong inside the host.
+const DETAIL_MAX_BYTES: usize = 8 * 1024;
 
 /// The epoch callback's word for "the call is over".
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,8 @@ impl End {
 pub(super) struct Decided {
     outcome: Outcome,
     detail: Option<wasmtime::Error>,
+    /// What the guest last wrote to standard error.
+    stderr: Option<String>,
 }
 
 impl Decided {
@@ -103,6 +107,7 @@ pub(super) fn decide(
     };
     Decided {
         outcome: Outcome { result, usage },
+        stderr: detail.as_ref().and_then(|_| state.last_words()),
         detail,
     }
 }
@@ -181,14 +186,17 @@ pub(super) fn log(decided: &Decided, plugin: &Identity, traceparent: &str) {
     let (name, version, code) = (&plugin.name, &plugin.version, error.code());
     match &decided.detail {
         Some(detail) => {
-            let detail = format!("{detail:?}");
-            let detail = cut(&detail, TRACE_MAX_BYTES);
+            // What there is none of is left out.
+            let backtrace = trace::backtrace(detail);
+            let causes = trace::causes(detail);
             tracing::warn!(
                 plugin = name,
                 version,
                 traceparent,
                 code,
-                detail,
+                stderr = decided.stderr,
+                backtrace,
+                detail = causes.as_deref().map(|causes| cut(causes, DETAIL_MAX_BYTES)),
                 "a call failed: {error}"
             );
         }

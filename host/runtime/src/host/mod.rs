@@ -95,6 +95,13 @@ impl CallState {
     }
 }
 
+impl CallState {
+    /// What the guest last wrote to standard error.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        self.log.last_words()
+    }
+}
+
 /// What capabilities work with.
 impl CallState {
     /// The choke point: every function of a capability begins here. `scope` is

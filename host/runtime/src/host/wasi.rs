@@ -28,8 +28,8 @@ const WRITE_MAX_BYTES: usize = 64 * 1024;
 pub(super) fn empty_context(log: &Arc<PluginLog>) -> WasiCtx {
     let mut context = WasiCtxBuilder::new();
     context
-        .stdout(Lines::new("stdout", Level::Info, log))
-        .stderr(Lines::new("stderr", Level::Warn, log))
+        .stdout(Lines::new("stdout", Level::Info, false, log))
+        .stderr(Lines::new("stderr", Level::Warn, true, log))
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
@@ -47,16 +47,18 @@ struct Lines {
 struct Shared {
     name: &'static str,
     level: Level,
+    is_error: bool,
     log: Arc<PluginLog>,
     line: Mutex<Vec<u8>>,
 }
 
 impl Lines {
-    fn new(name: &'static str, level: Level, log: &Arc<PluginLog>) -> Lines {
+    fn new(name: &'static str, level: Level, is_error: bool, log: &Arc<PluginLog>) -> Lines {
         Lines {
             shared: Arc::new(Shared {
                 name,
                 level,
+                is_error,
                 log: Arc::clone(log),
                 line: Mutex::new(Vec::new()),
             }),
@@ -84,8 +86,10 @@ impl Shared {
     fn emit(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         let text = text.trim_end();
-        if !text.is_empty() {
-            self.log.write(self.level, self.name, text);
+        match text {
+            "" => {}
+            text if self.is_error => self.log.write_error(self.level, self.name, text),
+            text => self.log.write(self.level, self.name, text),
         }
     }
 }
