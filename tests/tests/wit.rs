@@ -1,6 +1,11 @@
 //! Guards that the WIT only grows: a component that was built at an earlier
 //! release links and runs for ever. `tests/wit/PACKAGE-VERSION` holds what a
-//! release published; everything there must be in `wit/PACKAGE` unchanged.
+//! release published; everything there must be in a folder of `wit` unchanged. A
+//! package reads those that it uses: of a release in the version it was published
+//! with, so what they define is held fast as well.
+//!
+//! What is added is free to change until a release publishes it: then it is copied
+//! here too.
 //!
 //! New functions, interfaces and types are fine, and so are new imports of a
 //! world, since a component imports only what it was built with. A new field,
@@ -25,17 +30,14 @@ use wit_parser::{
 #[test]
 fn every_release_is_still_served() {
     let releases = folders(&root().join("tests/wit"));
-    assert!(!releases.is_empty(), "no release is kept");
-    for release in releases {
-        let name = release.file_name().unwrap().to_str().unwrap();
-        let (package, _version) = name.split_once('-').unwrap();
-        let faults = faults(&release, &root().join("wit").join(package));
-        assert!(faults.is_empty(), "{name}: {faults:#?}");
-    }
+    let served = folders(&root().join("wit"));
+    let faults = faults(&releases, &served);
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// A change to the package, and whether components of before survive it.
+/// A change to the packages, and whether components of before survive it.
 struct Change {
+    /// From the folder of the releases on.
     file: &'static str,
     from: &'static str,
     to: &'static str,
@@ -45,38 +47,45 @@ struct Change {
 
 #[rustfmt::skip]
 const CHANGES: &[Change] = &[
-    Change { file: "call.wit", from: "attempt: func() -> u32;", to: "", fault: "call.attempt is gone" },
-    Change { file: "call.wit", from: "attempt: func() -> u32;", to: "attempt: func() -> u64;", fault: "call.attempt was" },
-    Change { file: "call.wit", from: "attempt: func() -> u32;", to: "attempt: async func() -> u32;", fault: "call.attempt was" },
-    Change { file: "call.wit", from: "claim: func(name: string)", to: "claim: func(key: string)", fault: "call.claim was" },
-    Change { file: "call.wit", from: "data: list<string>,", to: "data: list<string>, more: bool,", fault: "call.part was" },
-    Change { file: "reply.wit", from: "send: func(chunk: string)", to: "send: func(chunk: option<string>)", fault: "reply.send was" },
-    Change { file: "reply.wit", from: "status: func(text: string) -> result<_, error>;", to: "status: func(text: string);", fault: "reply.status was" },
-    Change { file: "types.wit", from: "retryable: bool,", to: "retryable: bool, at: u64,", fault: "types.error was" },
-    Change { file: "types.wit", from: "retryable: bool,", to: "", fault: "types.error was" },
-    Change { file: "types.wit", from: "binary(list<u8>),", to: "binary(list<u8>), file(string),", fault: "types.payload was" },
-    Change { file: "types.wit", from: "rag-doc,", to: "rag-doc, rag-web,", fault: "types.request-flags was" },
-    Change { file: "types.wit", from: "mtype: string,", to: "kind: string,", fault: "types.request was" },
-    Change { file: "worlds.wit", from: "import call;", to: "", fault: "handler imports segue:plugin@0.1/call is gone" },
-    Change { file: "worlds.wit", from: "export handle:", to: "export stop: func(); export handle:", fault: "handler exports stop is new" },
-    Change { file: "worlds.wit", from: "export handle:", to: "export answer:", fault: "handler exports handle is gone" },
-    Change { file: "deps/wasi-logging/logging.wit", from: "critical,", to: "critical, fatal,", fault: "logging.level was" },
+    Change { file: "plugin-0.1.0/call.wit", from: "attempt: func() -> u32;", to: "", fault: "call.attempt is gone" },
+    Change { file: "plugin-0.1.0/call.wit", from: "attempt: func() -> u32;", to: "attempt: func() -> u64;", fault: "call.attempt was" },
+    Change { file: "plugin-0.1.0/call.wit", from: "attempt: func() -> u32;", to: "attempt: async func() -> u32;", fault: "call.attempt was" },
+    Change { file: "plugin-0.1.0/call.wit", from: "claim: func(name: string)", to: "claim: func(key: string)", fault: "call.claim was" },
+    Change { file: "plugin-0.1.0/call.wit", from: "data: list<string>,", to: "data: list<string>, more: bool,", fault: "call.part was" },
+    Change { file: "plugin-0.1.0/reply.wit", from: "send: func(chunk: string)", to: "send: func(chunk: option<string>)", fault: "reply.send was" },
+    Change { file: "plugin-0.1.0/reply.wit", from: "status: func(text: string) -> result<_, error>;", to: "status: func(text: string);", fault: "reply.status was" },
+    Change { file: "plugin-0.1.0/types.wit", from: "retryable: bool,", to: "retryable: bool, at: u64,", fault: "types.error was" },
+    Change { file: "plugin-0.1.0/types.wit", from: "retryable: bool,", to: "", fault: "types.error was" },
+    Change { file: "plugin-0.1.0/types.wit", from: "binary(list<u8>),", to: "binary(list<u8>), file(string),", fault: "types.payload was" },
+    Change { file: "plugin-0.1.0/types.wit", from: "rag-doc,", to: "rag-doc, rag-web,", fault: "types.request-flags was" },
+    Change { file: "plugin-0.1.0/types.wit", from: "mtype: string,", to: "kind: string,", fault: "types.request was" },
+    Change { file: "plugin-0.1.0/worlds.wit", from: "import call;", to: "", fault: "handler imports segue:plugin@0.1/call is gone" },
+    Change { file: "plugin-0.1.0/worlds.wit", from: "export handle:", to: "export stop: func(); export handle:", fault: "handler exports stop is new" },
+    Change { file: "plugin-0.1.0/worlds.wit", from: "export handle:", to: "export answer:", fault: "handler exports handle is gone" },
+    Change { file: "plugin-0.1.0/deps/wasi-logging/logging.wit", from: "critical,", to: "critical, fatal,", fault: "logging.level was" },
 
-    Change { file: "call.wit", from: "attempt: func() -> u32;", to: "attempt: func() -> u32; more: func();", fault: "" },
-    Change { file: "types.wit", from: "record request {", to: "enum colour { red } record request {", fault: "" },
-    Change { file: "worlds.wit", from: "import call;", to: "import call; import tune;", fault: "" },
+    Change { file: "plugin-0.1.0/call.wit", from: "attempt: func() -> u32;", to: "attempt: func() -> u32; more: func();", fault: "" },
+    Change { file: "plugin-0.1.0/types.wit", from: "record request {", to: "enum colour { red } record request {", fault: "" },
+    Change { file: "plugin-0.1.0/worlds.wit", from: "import call;", to: "import call; import tune;", fault: "" },
+
+    Change { file: "sql-0.1.0/query.wit", from: "run: func(", to: "ask: func(", fault: "query.run is gone" },
+    Change { file: "sql-0.1.0/query.wit", from: "variant value {", to: "variant value { odd,", fault: "query.value was" },
+    Change { file: "session-0.1.0/session.wit", from: "recent: func(limit: u32)", to: "recent: func(limit: u64)", fault: "history.recent was" },
+    Change { file: "llm-0.1.0/llm.wit", from: "models: func()", to: "more: func(); models: func()", fault: "" },
+    Change { file: "llm-0.1.0/llm.wit", from: "resource prompt {", to: "resource prompt { top: func(least: f32);", fault: "" },
 ];
 
-/// Added to every changed package, so that a change has something to import.
+/// Added to the changed package `plugin`, so that a change has something to import.
 const ADDED: &str = "package segue:plugin@0.1.0; interface tune { play: func(); }";
 
 #[test]
 fn the_check_bites_where_it_should_and_nowhere_else() {
-    let release = root().join("tests/wit/plugin-0.1.0");
+    let releases = root().join("tests/wit");
+    let before = folders(&releases);
     for change in CHANGES {
         let folder = tempfile::tempdir().unwrap();
-        copy(&release, folder.path());
-        fs::write(folder.path().join("tune.wit"), ADDED).unwrap();
+        copy(&releases, folder.path());
+        fs::write(folder.path().join("plugin-0.1.0/tune.wit"), ADDED).unwrap();
         let file = folder.path().join(change.file);
         let text = fs::read_to_string(&file).unwrap();
         assert!(
@@ -86,7 +95,7 @@ fn the_check_bites_where_it_should_and_nowhere_else() {
             change.from
         );
         fs::write(&file, text.replacen(change.from, change.to, 1)).unwrap();
-        let faults = faults(&release, folder.path());
+        let faults = faults(&before, &folders(folder.path()));
         let found = faults.iter().any(|fault| fault.contains(change.fault));
         let right = if change.fault.is_empty() {
             faults.is_empty()
@@ -99,10 +108,10 @@ fn the_check_bites_where_it_should_and_nowhere_else() {
 
 #[test]
 fn a_patch_release_is_compatible_and_a_minor_one_is_not() {
-    let release = root().join("tests/wit/plugin-0.1.0");
+    let release = vec![root().join("tests/wit/plugin-0.1.0")];
     for (version, compatible) in [("0.1.1", true), ("0.2.0", false)] {
         let folder = tempfile::tempdir().unwrap();
-        copy(&release, folder.path());
+        copy(&release[0], folder.path());
         for name in ["call.wit", "reply.wit", "types.wit", "worlds.wit"] {
             let file = folder.path().join(name);
             let text = fs::read_to_string(&file).unwrap();
@@ -113,15 +122,45 @@ fn a_patch_release_is_compatible_and_a_minor_one_is_not() {
             .unwrap();
         }
         assert_eq!(
-            faults(&release, folder.path()).is_empty(),
+            faults(&release, &[folder.path().to_owned()]).is_empty(),
             compatible,
             "{version}"
         );
     }
 }
 
+/// A new version of a package beside the old one, and a package that was never
+/// there, are additions.
+#[test]
+fn a_package_may_be_added_in_a_folder_of_its_own() {
+    let releases = folders(&root().join("tests/wit"));
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join("llm-next");
+    copy(&root().join("tests/wit/llm-0.1.0"), &newer);
+    let file = newer.join("llm.wit");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replacen("llm@0.1.0", "llm@0.2.0", 1)).unwrap();
+    let other = folder.path().join("cache");
+    fs::create_dir(&other).unwrap();
+    fs::write(
+        other.join("cache.wit"),
+        "package segue:cache@0.1.0; interface store { use segue:plugin/types@0.1.0.{error}; get: func() -> result<_, error>; }",
+    )
+    .unwrap();
+    let mut after = releases.clone();
+    after.extend(folders(folder.path()));
+    assert_eq!(faults(&releases, &after), [""; 0]);
+    // But not in the place of the old one.
+    let without: Vec<PathBuf> = after
+        .iter()
+        .filter(|folder| !folder.ends_with("llm-0.1.0"))
+        .cloned()
+        .collect();
+    assert!(!faults(&releases, &without).is_empty());
+}
+
 /// What keeps components of `before` from running on `after`.
-fn faults(before: &Path, after: &Path) -> Vec<String> {
+fn faults(before: &[PathBuf], after: &[PathBuf]) -> Vec<String> {
     let (before, after) = (items(before), items(after));
     let lost = before.iter().filter_map(|(name, was)| match after.get(name) {
         None => Some(format!("{name} is gone")),
@@ -139,12 +178,35 @@ fn faults(before: &Path, after: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Everything that a package and its dependencies define, by name, in one line.
-fn items(folder: &Path) -> BTreeMap<String, String> {
+/// These packages, each after those that it uses.
+fn resolved(folders: &[PathBuf]) -> Resolve {
     let mut resolve = Resolve::default();
+    let mut left: Vec<&PathBuf> = folders.iter().collect();
+    while !left.is_empty() {
+        let mut faults = Vec::new();
+        let before = left.len();
+        left.retain(|folder| {
+            // What fails may have left something behind.
+            let mut with = resolve.clone();
+            match with.push_path(folder) {
+                Ok(_) => {
+                    resolve = with;
+                    false
+                }
+                Err(error) => {
+                    faults.push(format!("{}: {error:#}", folder.display()));
+                    true
+                }
+            }
+        });
+        assert!(left.len() < before, "{faults:#?}");
+    }
     resolve
-        .push_path(folder)
-        .unwrap_or_else(|error| panic!("{}: {error:#}", folder.display()));
+}
+
+/// Everything that the packages and their dependencies define, by name, in one line.
+fn items(folders: &[PathBuf]) -> BTreeMap<String, String> {
+    let resolve = resolved(folders);
     let mut items = BTreeMap::new();
     for (_, interface) in &resolve.interfaces {
         let (Some(name), Some(package)) = (&interface.name, interface.package) else {
