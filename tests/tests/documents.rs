@@ -318,11 +318,6 @@ async fn a_thousand_identical_questions_cost_one_search() {
         assert_eq!(http.metric(&sample).await as usize, count(field), "{outcome}");
     }
 
-    // Nothing has changed in the folder, however often it is looked at.
-    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
-    ask(0).await;
-    assert_eq!(http.metric(searches).await as usize, 1);
-
     // A document that changes is found at once.
     bed.write("docs/tea.md", TEA.replace("two minutes", "three minutes"));
     eventually("the change to be found", async || {

@@ -74,6 +74,39 @@ impl Desk {
     }
 }
 
+/// What was found before is good as long as nothing has changed, so that a cache of
+/// searches may keep it: the revision is a part of its keys.
+#[test]
+fn the_revision_changes_with_the_documents_and_with_nothing_else() {
+    let mut desk = Desk::new(&[("a.md", "word one"), ("b.md", "word two")]);
+    desk.look();
+    let revision = desk.shared.shelf.revision();
+    for _ in 0..3 {
+        desk.look();
+        desk.look_at(&["a.md", "none.md"]);
+    }
+    // Written again as it was, and beside it what is no document.
+    desk.put("a.md", "word one");
+    desk.put("notes.rs", "word");
+    desk.look();
+    desk.look_at(&["a.md", "notes.rs"]);
+    assert_eq!(desk.shared.shelf.revision(), revision);
+    let mut revisions = vec![revision];
+    let mut changed = |desk: &mut Desk| {
+        desk.look();
+        revisions.push(desk.shared.shelf.revision());
+    };
+    desk.put("a.md", "word three");
+    changed(&mut desk);
+    desk.put("c.md", "word four");
+    changed(&mut desk);
+    desk.remove("b.md");
+    changed(&mut desk);
+    revisions.sort_unstable();
+    revisions.dedup();
+    assert_eq!(revisions.len(), 4, "{revisions:?}");
+}
+
 #[test]
 fn a_look_finds_what_is_new_changed_and_gone() {
     let mut desk = Desk::new(&[
