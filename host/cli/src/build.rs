@@ -1,6 +1,7 @@
 //! `segue build`: makes a plugin of its source, with who it is inside.
 
 mod make;
+mod namesakes;
 mod place;
 
 use std::fs;
@@ -8,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use segue_manifest::Source;
 use segue_runtime::units::format_size;
@@ -27,7 +28,8 @@ use super::term;
 ///
 /// With --to the plugin is also put into a host's plugin folder, in one step: a
 /// host that runs swaps it in. A NAME.toml there is never touched; where there is
-/// none, DIR/NAME.toml is copied.
+/// none, DIR/NAME.toml is copied. What else lies there stays, and an earlier build of
+/// the same plugin under another name is pointed out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -79,7 +81,7 @@ pub(crate) fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
         Some(file) => file.clone(),
         None => make::component(&args.dir, source.build.as_ref())?,
     };
-    let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let bytes = fs::read(&built).map_err(|error| anyhow!(term::unreadable(&built, &error)))?;
     let about = || built.display().to_string();
     let bytes = segue_manifest::embed(&bytes, &source.manifest).with_context(about)?;
 
@@ -126,6 +128,9 @@ impl Plugin {
             let there = folder.join(&wasm);
             place::write(&there, &self.bytes)?;
             term::say(&format!("put it to {}", there.display()));
+            for other in namesakes::beside(folder, &self.name, &args.dir) {
+                term::tell(&namesakes::told(folder, &self.name, &other));
+            }
             sidecar = beside;
         }
         term::say(&self.missing(&sidecar, settings));
@@ -145,7 +150,7 @@ impl Plugin {
                 }
                 self.sidecar().into_bytes()
             }
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", own.display())),
+            Err(error) => bail!("{}", term::unreadable(own, &error)),
         };
         place::write(beside, &text)?;
         Ok(true)
@@ -197,7 +202,7 @@ fn no_manifest(dir: &Path, file: &Path, error: &io::Error) -> String {
             shown(file)
         ),
         io::ErrorKind::NotFound => format!("there is no folder {}", dir.display()),
-        _ => format!("cannot read {}: {error}", file.display()),
+        _ => term::unreadable(file, error),
     }
 }
 

@@ -299,13 +299,13 @@ pub(crate) fn faults_of(config: &Config, settings: &Settings, plugin: &str) -> V
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let fail = |reason: String| format!("cannot read {}: {reason}", path.display());
-    let file = File::open(path).map_err(|e| fail(e.to_string()))?;
-    let about = file.metadata().map_err(|e| fail(e.to_string()))?;
+    let file = File::open(path).map_err(|e| term::unreadable(path, &e))?;
+    let about = file.metadata().map_err(|e| term::unreadable(path, &e))?;
     if !about.is_file() {
-        return Err(fail("it is no regular file".to_owned()));
+        return Err(fail("it is no regular file; name the .wasm file".to_owned()));
     }
     let mut bytes = Vec::new();
-    (file.take(most + 1).read_to_end(&mut bytes)).map_err(|e| fail(e.to_string()))?;
+    (file.take(most + 1).read_to_end(&mut bytes)).map_err(|e| term::unreadable(path, &e))?;
     match bytes.len() as u64 > most {
         true => Err(fail(format!(
             "it has {}, more than {} ([plugins] max_file)",
@@ -429,6 +429,9 @@ mod tests {
         assert!(said.contains("a.wasm: the file is empty"), "{said}");
         std::fs::remove_file(&file).unwrap();
         let said = format!("{:#}", run(&args).unwrap_err());
-        assert!(said.starts_with("cannot read "), "{said}");
+        assert!(
+            said.starts_with("there is no file ") && said.contains("a.wasm;"),
+            "{said}"
+        );
     }
 }

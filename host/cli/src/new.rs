@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -111,7 +111,7 @@ fn sdk(given: Option<&Path>) -> anyhow::Result<String> {
             ),
         }
     }
-    let dir = fs::canonicalize(&dir).with_context(|| dir.display().to_string())?;
+    let dir = fs::canonicalize(&dir).map_err(|error| anyhow!(term::unreadable(&dir, &error)))?;
     match dir.to_str() {
         Some(dir) => Ok(dir.to_owned()),
         None => bail!(
@@ -129,16 +129,17 @@ fn write(folder: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
             "{} is there already, and is left as it is; choose another name, or remove it first",
             folder.display()
         ),
-        Err(error) => return Err(error).with_context(|| format!("cannot make {}", folder.display())),
+        Err(error) => bail!("{}", term::unwritable(folder, &error)),
     }
     let written = files.iter().try_for_each(|(name, text)| {
         let file = folder.join(name);
         let parent = file.parent().map_or(Ok(()), fs::create_dir_all);
-        parent.and_then(|()| fs::write(&file, text))
+        let written = parent.and_then(|()| fs::write(&file, text));
+        written.map_err(|error| term::unwritable(&file, &error))
     });
-    if let Err(error) = written {
+    if let Err(why) = written {
         let _gone = fs::remove_dir_all(folder);
-        return Err(error).with_context(|| format!("cannot write into {}", folder.display()));
+        bail!(why);
     }
     Ok(())
 }

@@ -246,13 +246,16 @@ fn token_in(file: &Path) -> anyhow::Result<String> {
                 "there is no admin token at {shown}; a host writes it when it starts, is it running?"
             )
         }
-        _ => anyhow::anyhow!("cannot read the admin token at {shown}: {error}"),
+        _ => anyhow::anyhow!("no admin token: {}", term::unreadable(file, &error)),
     })?;
     if about.len() > MAX_TOKEN_BYTES {
         bail!("{shown} holds no admin token: it is too large");
     }
-    let text = fs::read_to_string(file).with_context(|| {
-        format!("cannot read the admin token at {shown}; run as the user that runs the host")
+    let text = fs::read_to_string(file).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            anyhow::anyhow!("cannot read the admin token at {shown}; run as the user that runs the host")
+        }
+        _ => anyhow::anyhow!("no admin token: {}", term::unreadable(file, &error)),
     })?;
     Ok(text.trim().to_owned())
 }

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -23,6 +24,35 @@ pub(crate) fn complain(text: &str) {
 /// Something beside what was asked for.
 pub(crate) fn tell(text: &str) {
     let _gone = writeln!(io::stderr(), "{}", text.trim_end());
+}
+
+/// Why a file could not be read, in words and with what mends it.
+pub(crate) fn unreadable(file: &Path, error: &io::Error) -> String {
+    let shown = file.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no file {shown}; check the path"),
+        io::ErrorKind::PermissionDenied => {
+            format!("cannot read {shown}: this user may not; run as one that may, or change its permissions")
+        }
+        io::ErrorKind::IsADirectory => format!("{shown} is a folder; name the file in it"),
+        _ => format!("cannot read {shown}: {error}"),
+    }
+}
+
+/// Why a file could not be written, likewise.
+pub(crate) fn unwritable(file: &Path, error: &io::Error) -> String {
+    let shown = file.display();
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).display();
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!("cannot write {shown}: there is no folder {folder}; make it first")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("cannot write {shown}: this user may not write into {folder}; choose another place")
+        }
+        _ => format!("cannot write {shown}: {error}"),
+    }
 }
 
 /// Says why there is no config; returns the exit code for it.
@@ -76,6 +106,29 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_file_lacks_is_told_in_words() {
+        let file = Path::new("a/b.wasm");
+        for kind in [
+            io::ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::IsADirectory,
+        ] {
+            let error = io::Error::from(kind);
+            let said = unreadable(file, &error);
+            assert!(said.contains("a/b.wasm") && !said.contains("os error"), "{said}");
+        }
+        let none = io::Error::from_raw_os_error(2);
+        assert_eq!(
+            unreadable(file, &none),
+            "there is no file a/b.wasm; check the path"
+        );
+        assert_eq!(
+            unwritable(file, &none),
+            "cannot write a/b.wasm: there is no folder a; make it first"
+        );
+    }
 
     #[test]
     fn columns_line_up_and_lines_do_not_trail() {

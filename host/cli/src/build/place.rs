@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use anyhow::Context as _;
+use crate::term;
 
 /// Writes a file so that whoever reads or watches `to` has the old one or the new
 /// one, never half of either.
@@ -16,7 +16,7 @@ pub(super) fn write(to: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if written.is_err() {
         let _was_not_made = fs::remove_file(&part);
     }
-    written.with_context(|| format!("cannot write {}", to.display()))
+    written.map_err(|error| anyhow::anyhow!(term::unwritable(to, &error)))
 }
 
 fn whole(part: &Path, bytes: &[u8]) -> io::Result<()> {

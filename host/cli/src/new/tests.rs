@@ -73,7 +73,11 @@ fn what_cannot_be_written_leaves_nothing_half() {
     // A file where a folder has to be.
     let files = ["src", "src/lib.rs"].map(|name| (name.to_owned(), String::new()));
     let error = write(&folder, &files).unwrap_err();
-    assert!(error.to_string().starts_with("cannot write into"), "{error}");
+    let said = error.to_string();
+    assert!(
+        said.starts_with("cannot write ") && said.contains("greet/src/lib.rs"),
+        "{said}"
+    );
     assert!(!folder.exists());
 }
 

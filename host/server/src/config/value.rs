@@ -329,14 +329,19 @@ fn secret_file(base: &Path, file: &str) -> Parsed<String> {
             "write there one readable line of text, or name another file".to_owned(),
         )
     };
-    let about = std::fs::metadata(&path).map_err(|e| unreadable(format!("unreadable: {e}")))?;
+    let why = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => unreadable("and there is no such file".to_owned()),
+        std::io::ErrorKind::PermissionDenied => unreadable("which this user may not read".to_owned()),
+        _ => unreadable(format!("unreadable: {error}")),
+    };
+    let about = std::fs::metadata(&path).map_err(why)?;
     if !about.is_file() || about.len() > SECRET_FILE_MAX {
         return Err(unreadable(format!(
             "which is no regular file of at most {}",
             show(SECRET_FILE_MAX)
         )));
     }
-    let text = std::fs::read_to_string(&path).map_err(|e| unreadable(format!("unreadable: {e}")))?;
+    let text = std::fs::read_to_string(&path).map_err(why)?;
     match text.trim() {
         "" => Err(unreadable("which is empty".to_owned())),
         value => Ok(value.to_owned()),
