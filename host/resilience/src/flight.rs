@@ -9,6 +9,7 @@
 //!
 //! | | then |
 //! |---|---|
+//! | nobody waits (`start`) | it runs to its end |
 //! | one who waits leaves | the others notice nothing, also if it was the first |
 //! | the last one leaves | the work is stopped, and the key is free |
 //! | the work fails | all get the error; the key is free |
@@ -20,7 +21,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -58,12 +59,14 @@ struct Flight<V> {
 }
 
 /// Stops the work when the last one who waits has left.
-#[derive(Debug)]
-struct Crew(AbortHandle);
+#[derive(Debug, Default)]
+struct Crew(OnceLock<AbortHandle>);
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(work) = self.0.get() {
+            work.abort();
+        }
     }
 }
 
@@ -94,21 +97,46 @@ where
         (value, role)
     }
 
+    /// Begins `work` for `key` unless somebody is at it, and does not wait for it.
+    pub fn start<F>(&self, key: K, work: impl FnOnce() -> F)
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let (mut result, crew, role) = self.board(key, work);
+        if role == Role::Led {
+            self.handle.spawn(async move {
+                let _ = result.wait_for(Option::is_some).await;
+                drop(crew);
+            });
+        }
+    }
+
+    /// Neither `work` is called nor its task spawned under the lock: the runtime may
+    /// be ending, and drop the task where it stands.
     fn board<F>(&self, key: K, work: impl FnOnce() -> F) -> (watch::Receiver<Option<V>>, Arc<Crew>, Role)
     where
         F: Future<Output = V> + Send + 'static,
     {
-        let mut flying = self.lock();
-        if let Some(flight) = flying.get(&key)
-            && let Some(crew) = flight.crew.upgrade()
-        {
-            return (flight.result.clone(), crew, Role::Joined);
-        }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (sender, result) = watch::channel(None);
+        let crew = Arc::<Crew>::default();
+        {
+            let mut flying = self.lock();
+            if let Some(flight) = flying.get(&key)
+                && let Some(crew) = flight.crew.upgrade()
+            {
+                return (flight.result.clone(), crew, Role::Joined);
+            }
+            let flight = Flight {
+                number,
+                result: result.clone(),
+                crew: Arc::downgrade(&crew),
+            };
+            flying.insert(key.clone(), flight);
+        }
         let landing = Landing {
             flights: self.clone(),
-            key: key.clone(),
+            key,
             number,
         };
         let work = work();
@@ -118,13 +146,7 @@ where
             drop(landing);
             let _ = sender.send(Some(value));
         });
-        let crew = Arc::new(Crew(task.abort_handle()));
-        let flight = Flight {
-            number,
-            result: result.clone(),
-            crew: Arc::downgrade(&crew),
-        };
-        flying.insert(key, flight);
+        let _ = crew.0.set(task.abort_handle());
         (result, crew, Role::Led)
     }
 
@@ -264,6 +286,38 @@ mod tests {
         settle().await;
         assert!(flights.is_empty());
         assert_eq!(flights.join("k", || async { Ok(3) }).await.0, Ok(Ok(3)));
+    }
+
+    #[tokio::test]
+    async fn what_is_started_runs_once_and_to_its_end_with_nobody_waiting() {
+        let (flights, work) = (flights(), Arc::new(AtomicUsize::new(0)));
+        let gate = Arc::new(Notify::new());
+        for _ in 0..10 {
+            let (work, gate) = (Arc::clone(&work), Arc::clone(&gate));
+            flights.start("k", || async move {
+                gate.notified().await;
+                work.fetch_add(1, Ordering::Relaxed);
+                Ok(1)
+            });
+        }
+        settle().await;
+        gate.notify_one();
+        settle().await;
+        assert_eq!(work.load(Ordering::Relaxed), 1);
+        assert!(flights.is_empty());
+    }
+
+    /// A runtime that has ended drops what it is given at once: that must find the
+    /// lock free.
+    #[test]
+    fn on_a_runtime_that_has_ended_the_key_is_free_and_the_work_lost() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let flights = Flights::<&str, Result_>::new(runtime.handle().clone());
+        runtime.shutdown_background();
+        let waiting = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let result = waiting.block_on(flights.join("k", || async { Ok(1) }));
+        assert_eq!(result.0, Err(Lost));
+        assert!(flights.is_empty());
     }
 
     #[tokio::test]
