@@ -83,15 +83,15 @@ async fn from_segue_new_to_an_answer_and_to_a_better_one() {
             "new",
             "everything",
             "--with",
-            "sql,search,session,keyvalue,http,llm",
+            "sql,search,session,keyvalue,cache,http,llm",
         ],
     );
     let everything = bench.join("everything");
     let said = cargo(&everything, &["test"]);
-    assert!(said.contains("8 passed") && !said.contains("warning"), "{said}");
+    assert!(said.contains("9 passed") && !said.contains("warning"), "{said}");
     let said = segue(&bench, &["build", "everything"]);
     assert!(
-        said.contains("wants http, keyvalue, llm, search, session, sql"),
+        said.contains("wants cache, http, keyvalue, llm, search, session, sql"),
         "{said}"
     );
 

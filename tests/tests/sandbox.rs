@@ -55,10 +55,15 @@ fn site() -> SiteBuilder {
             [llm.main]
             provider = "offline"
 
+            [cache.answers]
+
+            [cache.others]
+
             [plugins.max_grants]
             sql = ["shop", "hr"]
             search = ["docs"]
             llm = ["main"]
+            cache = ["answers", "others"]
             keyvalue = ["notes"]
             session = ["state", "history"]
             http = ["https://api.example.com"]
@@ -107,7 +112,7 @@ async fn without_grants_nothing_is_reached_and_each_denial_says_what_would() {
     let bed = site().start().await;
     let mut chat = bed.chat().await;
     let empty = told(&mut chat, "chat", &json!({"granted": true})).await.unwrap();
-    assert_eq!(empty, json!({"sql": [], "search": [], "llm": []}));
+    assert_eq!(empty, json!({"sql": [], "search": [], "llm": [], "cache": []}));
     for (order, line) in [
         (json!({"sql": "SELECT 1", "database": "shop"}), "sql = [\"shop\"]"),
         (
@@ -124,6 +129,18 @@ async fn without_grants_nothing_is_reached_and_each_denial_says_what_would() {
         (json!({"state": "k"}), "session = [\"state\"]"),
         (json!({"swap": "k", "value": "v"}), "session = [\"state\"]"),
         (json!({"history": 5}), "session = [\"history\"]"),
+        (
+            json!({"cached": "k", "cache": "answers"}),
+            "cache = [\"answers\"]",
+        ),
+        (
+            json!({"get_or_set": "k", "value": "v", "cache": "answers"}),
+            "cache = [\"answers\"]",
+        ),
+        (
+            json!({"invalidate": "t", "cache": "answers"}),
+            "cache = [\"answers\"]",
+        ),
     ] {
         let (code, message) = told(&mut chat, "chat", &order).await.unwrap_err();
         assert_eq!(code, "capability_denied", "{order}");
@@ -145,7 +162,7 @@ async fn without_grants_nothing_is_reached_and_each_denial_says_what_would() {
         .iter()
         .map(|row| (row["capability"].as_str().unwrap(), row))
         .collect();
-    for name in ["sql", "search", "llm", "session", "keyvalue", "http"] {
+    for name in ["sql", "search", "llm", "session", "keyvalue", "cache", "http"] {
         let row = access[name];
         assert_eq!(row["wanted"], true, "{name}");
         assert_eq!(row["granted"], json!([]), "{name}");
@@ -312,6 +329,78 @@ async fn keys_and_state_of_one_plugin_are_not_anothers() {
     // A stale version changes nothing.
     let (code, _) = told(&mut chat, "chat", &swap).await.unwrap_err();
     assert_eq!(code, "state_conflict");
+}
+
+/// B6, O19: what a plugin keeps in a cache is found by that plugin under that grant,
+/// and by nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cached_crosses_neither_between_plugins_nor_between_grants() {
+    let both = "[grants]\ncache = [\"answers\", \"others\"]\n";
+    let bed = site()
+        .plugin_as("other", &segue_tests::component("probe"))
+        .sidecar("probe", both)
+        .sidecar("other", "[grants]\ncache = [\"answers\"]\n")
+        .start()
+        .await;
+    let mut chat = bed.chat().await;
+    let set =
+        |cache: &str, value: &str| json!({"cache_set": "k", "cache": cache, "value": value, "tags": ["t"]});
+    let get = |cache: &str| json!({"cached": "k", "cache": cache});
+    let kept =
+        async |chat: &mut Chat, plugin: &str, cache: &str| told(chat, plugin, &get(cache)).await.unwrap();
+    assert_eq!(
+        told(&mut chat, "chat", &set("answers", "mine")).await,
+        Ok(json!(true))
+    );
+    assert_eq!(kept(&mut chat, "other", "answers").await, Value::Null);
+    assert_eq!(kept(&mut chat, "chat", "others").await, Value::Null);
+    told(&mut chat, "other", &set("answers", "theirs")).await.unwrap();
+    told(&mut chat, "chat", &set("others", "else")).await.unwrap();
+    for (plugin, cache, value) in [
+        ("chat", "answers", "mine"),
+        ("other", "answers", "theirs"),
+        ("chat", "others", "else"),
+    ] {
+        assert_eq!(kept(&mut chat, plugin, cache).await, json!(value));
+    }
+    let (denied, _) = told(&mut chat, "other", &get("others")).await.unwrap_err();
+    assert_eq!(denied, "capability_denied");
+
+    // Taken out by one, it stays with the others; by the operator, it is gone for all.
+    told(
+        &mut chat,
+        "other",
+        &json!({"invalidate": "t", "cache": "answers"}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(kept(&mut chat, "other", "answers").await, Value::Null);
+    assert_eq!(kept(&mut chat, "chat", "answers").await, json!("mine"));
+    let (status, _) = bed
+        .admin()
+        .post("/caches/answers/invalidate", &json!({"tag": "t"}))
+        .await;
+    assert_eq!(status, 200);
+    assert_eq!(kept(&mut chat, "chat", "answers").await, Value::Null);
+    assert_eq!(kept(&mut chat, "chat", "others").await, json!("else"));
+
+    // A failure is not kept, what is made is.
+    let make = |more: Value| {
+        let mut order = json!({"get_or_set": "made", "cache": "answers"});
+        order
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        order
+    };
+    let failed = told(&mut chat, "chat", &make(json!({"fail": "upstream_failed"}))).await;
+    assert_eq!(failed.unwrap_err(), ("upstream_failed".into(), "as told".into()));
+    for (value, expected) in [("one", json!(["one", true])), ("two", json!(["one", false]))] {
+        assert_eq!(
+            told(&mut chat, "chat", &make(json!({"value": value}))).await,
+            Ok(expected)
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

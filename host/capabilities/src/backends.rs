@@ -93,6 +93,7 @@ impl Backends {
             .with(Arc::clone(&self.llm))
             .with(Arc::clone(&self.http))
             .with(Arc::clone(&self.keyvalue))
+            .with(Arc::clone(&self.caches))
     }
 
     pub fn databases(&self) -> &sql::Databases {

@@ -8,7 +8,7 @@
 //! http/      [http]         requests to what was granted, and nowhere else
 //! keyvalue/  [keyvalue]     what a plugin keeps beyond its calls
 //! session/                  a conversation: what was said, what a plugin keeps
-//! cache/     [cache.NAME]   answers that need not be fetched again
+//! cache/     [cache.NAME]   what need not be made again, of plugins and of these
 //! config/                   a plugin's own settings, which need no grant
 //! ```
 //!
@@ -47,6 +47,7 @@ pub fn all() -> Vec<Arc<dyn Capability>> {
         Arc::new(http::Http),
         Arc::new(keyvalue::Keyvalue),
         Arc::new(session::Session),
+        Arc::new(cache::Caching),
         Arc::new(config::Config),
     ]
 }

@@ -90,6 +90,7 @@ fn every_key_of_a_capability_is_in_its_table() {
         url = "sqlite:a.db"
         [search.a]
         path = "a"
+        [cache.a]
         [llm.a]
         provider = "openai"
         base_url = "https://a.example/v1"
@@ -99,7 +100,7 @@ fn every_key_of_a_capability_is_in_its_table() {
         .unwrap()
         .redacted_json();
     let page = page("capabilities.md");
-    for place in ["/sql/a", "/search/a", "/llm/a", "/http", "/keyvalue"] {
+    for place in ["/sql/a", "/search/a", "/llm/a", "/http", "/keyvalue", "/cache/a"] {
         let name = place.split('/').nth(1).unwrap();
         let section = page
             .split("\n## ")

@@ -24,6 +24,7 @@ wit_bindgen::generate!({
             import segue:llm/llm@0.1.0;
             import segue:session/state@0.1.0;
             import segue:session/history@0.1.0;
+            import segue:cache/cache@0.1.0;
             import wasi:keyvalue/store@0.2.0-draft;
             import wasi:keyvalue/atomics@0.2.0-draft;
             import wasi:keyvalue/batch@0.2.0-draft;
@@ -37,11 +38,14 @@ wit_bindgen::generate!({
         "../../wit/search",
         "../../wit/llm",
         "../../wit/session",
+        "../../wit/cache",
         "../../wit/keyvalue",
         "../../wit/config",
     ],
     generate_all,
     additional_derives: [PartialEq],
+    // It holds a resource.
+    additional_derives_ignore: ["found"],
     export_macro_name: "export_handler",
     pub_export_macro: true,
     default_bindings_module: "::segue_sdk::bindings",

@@ -4,6 +4,7 @@
 
 #[cfg(target_family = "wasm")]
 mod of {
+    pub(crate) use crate::bindings::segue::cache::cache;
     pub(crate) use crate::bindings::segue::llm::llm;
     pub(crate) use crate::bindings::segue::plugin::{call, reply};
     pub(crate) use crate::bindings::segue::search::search;
@@ -17,6 +18,7 @@ mod of {
 
 #[cfg(not(target_family = "wasm"))]
 mod of {
+    pub(crate) use crate::test::cache::host as cache;
     pub(crate) use crate::test::config;
     pub(crate) use crate::test::fake::{call, logging, reply};
     pub(crate) use crate::test::http::host as http;

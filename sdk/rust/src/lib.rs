@@ -32,8 +32,8 @@
 //! # Capabilities
 //!
 //! What a handler can reach beyond its reply is a module here each: [`sql`],
-//! [`search`], [`llm`], [`session`], [`keyvalue`], [`config`], [`http`]. Their
-//! functions become imports of the component when they are called and not
+//! [`search`], [`llm`], [`session`], [`keyvalue`], [`cache`], [`config`], [`http`].
+//! Their functions become imports of the component when they are called and not
 //! otherwise, so what a plugin wants is what it uses. The operator grants each by
 //! name; what is not granted fails with `capability_denied` and the line that
 //! would grant it.
@@ -61,6 +61,7 @@
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod cache;
 pub mod config;
 mod error;
 #[doc(hidden)]

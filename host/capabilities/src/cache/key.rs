@@ -29,6 +29,11 @@ impl Owner {
     }
 }
 
+/// A tag as one owner alone knows it.
+pub(super) fn own_tag(owner: &Owner, public: bool, tag: &str) -> String {
+    key(owner, public, &["tag", tag])
+}
+
 /// The whole key. Of a public cache the owner is the scope alone.
 pub(super) fn key(owner: &Owner, public: bool, parts: &[&str]) -> String {
     let mut key = String::new();

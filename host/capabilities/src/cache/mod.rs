@@ -1,27 +1,41 @@
 //! `[cache.NAME]`: answers that need not be fetched again.
 //!
 //! ```text
-//! key.rs    whose entry it is, so that nothing crosses
-//! store.rs  one cache: memory, single flight, stale while it is fetched anew
-//! stats.rs  what it counts
+//! key.rs     whose entry it is, so that nothing crosses
+//! store.rs   one cache: where its entries are
+//! memory.rs  entries in memory
+//! cached.rs  what an engine fetches, kept: single flight, stale while it is fetched anew
+//! turns.rs   whose turn it is to make what others wait for
+//! kept.rs    what a plugin keeps in a cache
+//! guest.rs   the functions that guests call
+//! stats.rs   what it counts
 //! ```
 //!
-//! A section such as `[search.docs]` names the cache that it answers from;
-//! without a name nothing is kept.
+//! A section such as `[search.docs]` names the cache that it answers from, and a
+//! plugin that is granted one keeps there what it likes; without a name nothing is
+//! kept.
 
+mod cached;
+mod guest;
+mod kept;
 mod key;
+mod memory;
 pub mod settings;
 mod stats;
 mod store;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+pub use cached::{Cached, Source};
+pub use guest::Caching;
+pub use kept::{Kept, KeptError};
 pub use key::{Owner, TENANT};
 pub use stats::CacheState;
-pub use store::{Cache, Cached, Source};
+pub use store::Cache;
 
 /// The caches of a host, by name. A set never changes; a reload makes another
 /// one, in which what is configured as before keeps its entries.
@@ -60,6 +74,11 @@ impl Caches {
 
     pub fn get(&self, name: &str) -> Option<Arc<Cache>> {
         self.caches.get(name).map(Arc::clone)
+    }
+
+    /// What `plugin` keeps in the cache `name`.
+    pub fn of(&self, plugin: &str, name: &str) -> Option<Kept> {
+        self.get(name).map(|cache| Kept::new(cache, plugin, name))
     }
 
     /// How each of them does.

@@ -1,6 +1,7 @@
 //! What a cache counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -45,6 +46,16 @@ pub struct CacheState {
 }
 
 impl Counts {
+    /// A fetch has ended.
+    pub(super) fn loaded(&self, took: Duration, well: bool) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.load_micros.fetch_add(took, Ordering::Relaxed);
+        count(&self.loads);
+        if !well {
+            count(&self.failed);
+        }
+    }
+
     pub(super) fn state(&self, name: &str, entries: u64, bytes: u64) -> CacheState {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (hits, stale) = (get(&self.hits), get(&self.stale));

@@ -158,13 +158,12 @@ impl Library {
         let scope = format!("search.{}", self.shared.name);
         let owner = Owner::new(plugin, &scope);
         let (revision, most) = (self.shared.shelf.revision().to_string(), limit.to_string());
-        let fetch = || {
-            let search = self.find(plugin, text, limit, CancellationToken::new());
-            async move {
-                let found = search?.await?;
-                let found = serde_json::to_vec(&found).map_err(|error| Error::Internal(error.to_string()))?;
-                Ok(found.into())
-            }
+        let (library, who, asked) = (self.clone(), plugin.to_owned(), text.to_owned());
+        let fetch = move || async move {
+            let search = library.find(&who, &asked, limit, CancellationToken::new());
+            let found = search?.await?;
+            let found = serde_json::to_vec(&found).map_err(|error| Error::Internal(error.to_string()))?;
+            Ok(found.into())
         };
         let parts = [text, most.as_str(), revision.as_str()];
         let asking = cached.get(&owner, &parts, vec![scope.clone()], fetch);

@@ -12,7 +12,8 @@ use segue_server::Config;
 
 /// What a capability is granted as long as nothing better is known, and the
 /// section that the name stands for.
-const PLACEHOLDERS: [(&str, &str, &str); 5] = [
+const PLACEHOLDERS: [(&str, &str, &str); 6] = [
+    ("cache", "CACHE", "[cache.CACHE]"),
     ("http", "api.example.com", ""),
     ("keyvalue", "default", ""),
     ("llm", "MODEL", "[llm.MODEL]\nprovider = \"offline\""),
@@ -82,6 +83,7 @@ impl<'a> Missing<'a> {
     fn names(&self, want: &str) -> Vec<String> {
         let backends = self.config.map(|config| &config.backends);
         let configured: Vec<String> = match (want, backends) {
+            ("cache", Some(backends)) => backends.cache.keys().cloned().collect(),
             ("sql", Some(backends)) => backends.sql.keys().cloned().collect(),
             ("search", Some(backends)) => backends.search.keys().cloned().collect(),
             ("llm", Some(backends)) => backends.llm.keys().cloned().collect(),
@@ -153,7 +155,7 @@ mod tests {
     #[test]
     fn without_a_config_the_lines_have_placeholders_and_the_sections_they_stand_for() {
         let inspection = inspection(
-            &["http", "llm", "session", "sql"],
+            &["cache", "http", "llm", "session", "sql"],
             &["segue:session/history@0.1.0", "segue:sql/query@0.1.0"],
         );
         let grants = BTreeMap::from([("http".to_owned(), vec!["a.example".to_owned()])]);
@@ -162,11 +164,11 @@ mod tests {
             grants: &grants,
             config: None,
         };
-        assert_eq!(missing.wants(), ["llm", "session", "sql"]);
+        assert_eq!(missing.wants(), ["cache", "llm", "session", "sql"]);
         let text = missing.to_paste("sql-rag");
-        let own = "in sql-rag.toml beside it:\n\n[grants]\nllm = [\"MODEL\"]\nsession = [\"history\"]\nsql = [\"DATABASE\"]\n";
+        let own = "in sql-rag.toml beside it:\n\n[grants]\ncache = [\"CACHE\"]\nllm = [\"MODEL\"]\nsession = [\"history\"]\nsql = [\"DATABASE\"]\n";
         assert!(text.contains(own), "{text}");
-        let ceiling = "[plugins.max_grants]\nhttp = [\"a.example\"]\nllm = [\"MODEL\"]\nsession = [\"history\"]\nsql = [\"DATABASE\"]\n\n[llm.MODEL]\nprovider = \"offline\"\n\n[sql.DATABASE]\nurl = \"sqlite:FILE\"\n";
+        let ceiling = "[plugins.max_grants]\ncache = [\"CACHE\"]\nhttp = [\"a.example\"]\nllm = [\"MODEL\"]\nsession = [\"history\"]\nsql = [\"DATABASE\"]\n\n[cache.CACHE]\n\n[llm.MODEL]\nprovider = \"offline\"\n\n[sql.DATABASE]\nurl = \"sqlite:FILE\"\n";
         assert!(text.ends_with(ceiling), "{text}");
     }
 

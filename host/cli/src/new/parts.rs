@@ -15,6 +15,8 @@ pub(super) enum Part {
     Session,
     /// Keep values for good
     Keyvalue,
+    /// Keep for a while what was costly to make
+    Cache,
     /// Ask servers outside
     Http,
     /// Ask a language model
@@ -48,6 +50,7 @@ impl Part {
             Part::Search => SEARCH,
             Part::Session => SESSION,
             Part::Keyvalue => KEYVALUE,
+            Part::Cache => CACHE,
             Part::Http => HTTP,
             Part::Llm => LLM,
         }
@@ -184,6 +187,35 @@ fn count_for_good(reply: &mut Reply) -> Result<()> {
         call("Ada").bucket(BUCKET, bucket.clone()).run(answer);
         let text = call("Ada").bucket(BUCKET, bucket).run(answer).text();
         assert!(text.contains("greeted 2 times"), "{text}");
+    }
+"#,
+};
+
+const CACHE: Piece = Piece {
+    capability: "cache",
+    scopes: &["answers"],
+    uses: "use segue_sdk::cache;\n",
+    constant: "const CACHE: &str = \"answers\";\n",
+    call: "    count_letters(&message, reply)?;\n",
+    function: r#"
+/// Says how many letters the message has, counted once for all who send the same.
+fn count_letters(message: &Message, reply: &mut Reply) -> Result<()> {
+    let key = cache::key("letters:{{text}}", [("text", message.text())])?;
+    let count = || Ok(message.text().chars().filter(|c| c.is_alphabetic()).count());
+    let letters = cache::open(CACHE).get_or_set_json(&key, count)?;
+    reply.send(format!("Your message has {letters} letters.\n"))
+}
+"#,
+    test_uses: "",
+    fakes: &["FakeCache"],
+    grant: ".cache(CACHE, FakeCache::new())",
+    fake: "",
+    test: r#"
+    #[test]
+    fn it_counts_the_letters_once() {
+        let cache = FakeCache::new().with("letters:Ada", "4");
+        let text = call("Ada").cache(CACHE, cache).run(answer).text();
+        assert!(text.contains("has 4 letters."), "{text}");
     }
 "#,
 };

@@ -25,7 +25,7 @@ fn a_new_plugin_has_all_its_files_and_they_are_sound() {
     }
     segue_manifest::Source::parse(&read("plugin.toml")).unwrap();
     let grants = "[grants]\nsql = [\"shop\"]\nsearch = [\"docs\"]\nsession = [\"state\"]\n\
-                  keyvalue = [\"my-stock\"]\nhttp = [\"example.com\"]\nllm = [\"main\"]\n";
+                  keyvalue = [\"my-stock\"]\ncache = [\"answers\"]\nhttp = [\"example.com\"]\nllm = [\"main\"]\n";
     assert!(
         read("my-stock.toml").contains(grants),
         "{}",

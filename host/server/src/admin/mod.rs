@@ -210,8 +210,8 @@ async fn invalidate(
         Failure::new(ErrorCode::NotFound, message)
     })?;
     match &asked.tag {
-        Some(tag) => cache.invalidate_tag(tag),
-        None => cache.clear(),
+        Some(tag) => cache.invalidate_tag(tag).await,
+        None => cache.clear().await,
     }
     tracing::info!(cache = name, tag = asked.tag, "cache invalidated by an operator");
     Ok(respond::json(StatusCode::OK, cache.state()))

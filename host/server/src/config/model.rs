@@ -135,8 +135,8 @@ pub struct Plugins {
     pub auto_widen: bool,
     /// The ceiling of every plugin's grants: capability to names, at most 1000
     /// of each. `NAME.toml` may only narrow it. Default nothing, so nothing can
-    /// be granted. The names are those of `[sql.NAME]`, `[search.NAME]` and
-    /// `[llm.NAME]`; of `session` `state` and `history`; of `http` hosts or
+    /// be granted. The names are those of `[sql.NAME]`, `[search.NAME]`,
+    /// `[llm.NAME]` and `[cache.NAME]`; of `session` `state` and `history`; of `http` hosts or
     /// origins; of `keyvalue` buckets.
     pub max_grants: BTreeMap<String, Vec<String>>,
 }

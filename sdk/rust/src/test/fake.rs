@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::cache::FakeCache;
 use super::grants::{Granted, refusal};
 use super::http::FakeServer;
 use super::keyvalue::FakeBucket;
@@ -44,6 +45,7 @@ pub(crate) struct Fake {
     pub(super) state: Option<FakeState>,
     pub(super) history: Option<Vec<Turn>>,
     pub(super) buckets: Granted<FakeBucket>,
+    pub(super) caches: Granted<FakeCache>,
     pub(super) servers: Granted<FakeServer>,
     bytes: usize,
     sent: Vec<Sent>,
@@ -74,6 +76,7 @@ impl Default for Fake {
             state: None,
             history: None,
             buckets: Granted::default(),
+            caches: Granted::default(),
             servers: Granted::default(),
             bytes: 0,
             sent: Vec::new(),

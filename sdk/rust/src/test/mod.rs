@@ -21,6 +21,7 @@
 //! it scripts: see [`FakeDatabase`] and its like. What is not granted fails with
 //! `capability_denied`, as it would in a host.
 
+pub(crate) mod cache;
 mod call;
 pub(crate) mod config;
 pub(crate) mod fake;
@@ -32,6 +33,7 @@ pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod sql;
 
+pub use cache::FakeCache;
 pub use call::Call;
 pub use http::{FakeRequest, FakeResponse, FakeServer};
 pub use keyvalue::FakeBucket;

@@ -12,6 +12,9 @@
 //! | `{"complete": TEXT, "model": M, "material": [[LABEL, TEXT]]}` | the whole answer and its usage |
 //! | `{"forward": TEXT, "model": M, "then": "fail"}` | hands the answer over; then fails, if told so |
 //! | `{"get": K, "bucket": B}`, `{"set": K, "value": V, ..}`, `{"keys": B}`, `{"increment": K, ..}` | keys and values |
+//! | `{"cached": K, "cache": C}`, `{"cache_set": K, "value": V, "ttl_ms": N, "tags": [..], ..}`, `{"forget": K, ..}`, `{"invalidate": TAG, ..}` | a cache |
+//! | `{"get_or_set": K, "cache": C, "value": V}` | what is there, or else the value; then whether it was made |
+//! | `{"get_or_set": K, "cache": C, "sql": S, "database": D}` | the same of a query's rows; with `"fail": CODE` it fails |
 //! | `{"state": K}`, `{"swap": K, "value": V, "expected": N}`, `{"history": N}` | the session |
 //! | `{"fetch": URL, "method": M, "body": TEXT, "headers": [[K, V]]}` | status, headers and body of a response |
 //! | `{"granted": true}` | what may be used, by capability |

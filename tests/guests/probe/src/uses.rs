@@ -1,12 +1,16 @@
 //! One order, one use of one capability.
 
+use std::time::Duration;
+
 use segue_sdk::llm::Prompt;
-use segue_sdk::{Error, Result, config, http, keyvalue, llm, search, session, sql};
+use segue_sdk::{Error, Result, cache, config, http, keyvalue, llm, search, session, sql};
 use serde_json::{Value, json};
 
 pub(crate) fn answer(order: &Value) -> Result<Value> {
     let has = |key: &str| order.get(key).is_some();
-    if has("sql") {
+    if has("cache") {
+        cached(order)
+    } else if has("sql") {
         query(order)
     } else if has("check") {
         sql::check(text(order, "database")?, text(order, "check")?)?;
@@ -44,6 +48,7 @@ pub(crate) fn answer(order: &Value) -> Result<Value> {
             "sql": sql::databases(),
             "search": search::indexes(),
             "llm": llm::models(),
+            "cache": cache::caches(),
         }))
     }
 }
@@ -146,6 +151,44 @@ fn kept(order: &Value) -> Result<Value> {
         return Ok(Value::Null);
     }
     let value = bucket.get(text(order, "get")?)?;
+    Ok(json!(
+        value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    ))
+}
+
+fn cached(order: &Value) -> Result<Value> {
+    let mut kept = cache::open(text(order, "cache")?);
+    if let Some(ms) = number(order, "ttl_ms") {
+        kept = kept.ttl(Duration::from_millis(ms));
+    }
+    for tag in items(order, "tags").filter_map(Value::as_str) {
+        kept = kept.tag(tag);
+    }
+    let order_of = |key: &str| order.get(key).and_then(Value::as_str);
+    if let Some(key) = order_of("cache_set") {
+        return Ok(json!(kept.set(key, text(order, "value")?)?));
+    }
+    if let Some(key) = order_of("forget") {
+        kept.delete(key)?;
+        return Ok(Value::Null);
+    }
+    if let Some(tag) = order_of("invalidate") {
+        kept.invalidate(tag)?;
+        return Ok(Value::Null);
+    }
+    if let Some(key) = order_of("get_or_set") {
+        let mut made = false;
+        let value = kept.get_or_set_json(key, || {
+            made = true;
+            match (order_of("fail"), order_of("sql")) {
+                (Some(code), _) => Err(Error::new(code, "as told")),
+                (_, Some(_)) => query(order),
+                _ => Ok(json!(text(order, "value")?)),
+            }
+        })?;
+        return Ok(json!([value, made]));
+    }
+    let value = kept.get(text(order, "cached")?)?;
     Ok(json!(
         value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     ))

@@ -3,8 +3,10 @@
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::advance;
 
+use super::super::{CacheState, settings};
 use super::*;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +44,7 @@ impl Bench {
     ) -> (Result<Bytes, Failure>, Source) {
         let fetches = Arc::clone(&self.fetches);
         let owner = Owner::new(plugin, "search.docs");
-        let fetch = || async move {
+        let fetch = move || async move {
             fetches.fetch_add(1, Ordering::Relaxed);
             value.map(|value| Bytes::from_static(value.as_bytes()))
         };
@@ -134,20 +136,20 @@ async fn nothing_crosses_from_one_plugin_to_another_unless_the_cache_is_public()
 async fn what_changed_is_taken_out_by_its_tag_also_while_it_is_fetched() {
     let bench = bench(|_| {});
     let _ = bench.ask("p", Ok("one")).await;
-    bench.cached.cache().invalidate_tag("other");
+    bench.cached.cache().invalidate_tag("other").await;
     assert_eq!(bench.ask("p", Ok("two")).await.1, Source::Hit);
-    bench.cached.cache().invalidate_tag("docs");
+    bench.cached.cache().invalidate_tag("docs").await;
     let cache = Arc::clone(bench.cached.cache());
     let owner = Owner::new("p", "search.docs");
     let fetched = bench
         .cached
-        .get(&owner, &["question"], Vec::new(), || async move {
-            cache.invalidate_tag("docs");
+        .get(&owner, &["question"], vec!["docs".into()], move || async move {
+            cache.invalidate_tag("docs").await;
             ok("of before")
         });
     assert_eq!(fetched.await, (ok("of before"), Source::Miss));
     assert_eq!(bench.ask("p", Ok("three")).await, (ok("three"), Source::Miss));
-    bench.cached.cache().clear();
+    bench.cached.cache().clear().await;
     assert_eq!(bench.ask("p", Ok("four")).await, (ok("four"), Source::Miss));
     assert!(bench.state().invalidations >= 2);
 }
