@@ -27,6 +27,9 @@
 //! let closed = upstream.closed(0).await;
 //! assert!(closed.within_answer && closed.after(since) < Duration::from_millis(100));
 //! ```
+//!
+//! Whoever only looks whether it is there (`GET /models`) gets an empty list, or
+//! what [`Upstream::health`] says; looks stand in a log apart.
 
 mod act;
 mod link;
@@ -85,15 +88,23 @@ struct Shared {
 struct Script {
     next: VecDeque<Vec<Act>>,
     answer: Option<Answer>,
+    health: Option<Vec<Act>>,
 }
 
 #[derive(Default)]
 struct Log {
     asked: Vec<Asked>,
+    looks: Vec<Asked>,
     connections: Vec<Option<Closed>>,
 }
 
 impl Asked {
+    /// Whether it only looks if the server is there.
+    #[must_use]
+    pub fn is_look(&self) -> bool {
+        self.line.starts_with("GET ") && self.line.ends_with("/models")
+    }
+
     /// The value of a header, whatever case its name is in.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -166,6 +177,11 @@ impl Upstream {
         self.shared.script().answer = Some(Arc::new(answer));
     }
 
+    /// What is played to whoever looks whether it is there.
+    pub fn health(&self, acts: impl IntoIterator<Item = Act>) {
+        self.shared.script().health = Some(acts.into_iter().collect());
+    }
+
     /// Lets one [`Act::Pause`] go on, of those that wait or the next to come.
     pub fn release(&self) {
         self.shared.releases.add_permits(1);
@@ -175,6 +191,19 @@ impl Upstream {
     #[must_use]
     pub fn requests(&self) -> Vec<Asked> {
         self.shared.log.borrow().asked.clone()
+    }
+
+    /// How many requests it got so far since this moment.
+    #[must_use]
+    pub fn requests_since(&self, since: Instant) -> usize {
+        let log = self.shared.log.borrow();
+        log.asked.iter().filter(|asked| asked.at >= since).count()
+    }
+
+    /// Every look whether it is there, in order.
+    #[must_use]
+    pub fn looks(&self) -> Vec<Asked> {
+        self.shared.log.borrow().looks.clone()
     }
 
     /// How many connections were opened so far.
@@ -226,8 +255,14 @@ impl Shared {
     }
 
     /// What to play to a request.
-    fn acts(&self, body: &Value) -> Vec<Act> {
+    fn acts(&self, asked: &Asked) -> Vec<Act> {
+        let body = &asked.body;
         let mut script = self.script();
+        if asked.is_look() {
+            let none = String::from(r#"{"object":"list","data":[]}"#);
+            let there = || vec![Act::Status(200, Vec::new(), none)];
+            return script.health.clone().unwrap_or_else(there);
+        }
         if let Some(acts) = script.next.pop_front() {
             return acts;
         }

@@ -104,6 +104,10 @@ impl Backends {
         &self.caches
     }
 
+    pub fn models(&self) -> &llm::Models {
+        &self.llm
+    }
+
     /// Each of them, by kind and name.
     pub fn state(&self) -> Vec<BackendState> {
         let keyvalue = self.keyvalue.state();

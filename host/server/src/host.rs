@@ -119,6 +119,7 @@ impl Host {
         let app = App::new(config, backends, guards, runtime, metrics, options);
         app.metrics.watch_caches(Arc::downgrade(&app))?;
         app.metrics.watch_databases(Arc::downgrade(&app))?;
+        app.metrics.watch_models(Arc::downgrade(&app))?;
 
         let host = Host {
             public,

@@ -38,6 +38,8 @@ pub enum Act {
     Cut,
     /// The same, with a TCP reset.
     Reset,
+    /// These bytes where an answer's head should be, then its end.
+    Senseless(Vec<u8>),
     /// Another status, with these headers and this body.
     Status(u16, Vec<(String, String)>, String),
     /// The whole answer in one JSON document, as if no stream had been asked for.

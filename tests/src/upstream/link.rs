@@ -59,8 +59,11 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: Arc<Shared>) {
         let Some(asked) = request(&mut stream, &mut read, connection).await else {
             return left(false);
         };
-        let acts = shared.acts(&asked.body);
-        shared.log.send_modify(|log| log.asked.push(asked));
+        let acts = shared.acts(&asked);
+        shared.log.send_modify(|log| match asked.is_look() {
+            true => log.looks.push(asked),
+            false => log.asked.push(asked),
+        });
         let (mut reader, writer) = stream.split();
         let mut stage = Stage {
             writer,
@@ -174,6 +177,10 @@ impl Stage<'_> {
                 }
                 Act::Unfinished => return self.end(b"").await,
                 Act::Cut => return Ok(End::Close),
+                Act::Senseless(bytes) => {
+                    self.writer.write_all(&bytes).await?;
+                    return Ok(End::Close);
+                }
                 Act::Reset => return Ok(End::Reset),
                 Act::Status(status, headers, body) => return self.status(status, &headers, &body).await,
                 Act::Document(text) => {

@@ -112,3 +112,17 @@ async fn a_pause_ends_when_it_is_released() {
     upstream.release();
     assert_eq!(events(response).await.last().map(String::as_str), Some("[DONE]"));
 }
+
+#[tokio::test]
+async fn looks_are_answered_and_logged_apart() {
+    let upstream = Upstream::start().await;
+    let url = format!("{}/models", upstream.base_url());
+    let look = async || client().get(&url).send().await.unwrap().status().as_u16();
+    assert_eq!(look().await, 200);
+    upstream.health([Act::status(503, "down")]);
+    assert_eq!(look().await, 503);
+    assert_eq!((upstream.looks().len(), upstream.requests().len()), (2, 0));
+    upstream.script([Act::Senseless(b"SSH-2.0-server\r\n".to_vec())]);
+    assert!(ask(&upstream).await.is_err());
+    assert_eq!(upstream.requests_since(upstream.request(0).await.at), 1);
+}

@@ -21,8 +21,14 @@ pub enum Kind {
     Timeout,
     /// 429.
     RateLimited,
-    /// Any other 4xx.
+    /// Any other 4xx: the question is wrong, whoever is asked.
     Rejected,
+    /// A wrong key, an unpaid bill, an unknown model, a redirect: how this server is
+    /// set up is wrong, and another may answer.
+    Misconfigured,
+    /// Status 403. Some servers say so of a key, others of a question: another may
+    /// answer, and nothing is known of this one.
+    Forbidden,
     /// Cut off or senseless after it had begun.
     Failed,
     /// It has failed lately and is left alone for a while.
@@ -31,6 +37,19 @@ pub enum Kind {
     Overloaded,
     /// The prompt is past a bound.
     Invalid,
+    /// The call's deadline was over before anything was sent.
+    TooLate,
+}
+
+/// Who may answer after a failure, while nothing was said yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Onward {
+    /// Nobody: it would fail everywhere.
+    Nowhere,
+    /// Another server.
+    Elsewhere,
+    /// Another server, or this one a little later.
+    Anywhere,
 }
 
 impl Kind {
@@ -40,17 +59,36 @@ impl Kind {
             Kind::Unavailable => "upstream_unavailable",
             Kind::Timeout => "upstream_timeout",
             Kind::RateLimited => "upstream_rate_limited",
-            Kind::Rejected => "upstream_rejected",
+            Kind::Rejected | Kind::Misconfigured | Kind::Forbidden => "upstream_rejected",
             Kind::Failed => "upstream_failed",
             Kind::LeftAlone => "circuit_open",
             Kind::Overloaded => "overloaded",
             Kind::Invalid => "invalid_argument",
+            Kind::TooLate => "deadline_exceeded",
         }
     }
 
     /// Whether the same prompt may do better a little later.
     pub fn retryable(self) -> bool {
-        !matches!(self, Kind::Rejected | Kind::Invalid)
+        match self {
+            Kind::Rejected | Kind::Misconfigured | Kind::Forbidden | Kind::Invalid | Kind::TooLate => false,
+            Kind::Unavailable
+            | Kind::Timeout
+            | Kind::RateLimited
+            | Kind::Failed
+            | Kind::LeftAlone
+            | Kind::Overloaded => true,
+        }
+    }
+
+    pub(super) fn onward(self) -> Onward {
+        match self {
+            Kind::Unavailable | Kind::Timeout | Kind::RateLimited | Kind::Failed => Onward::Anywhere,
+            Kind::Misconfigured | Kind::Forbidden => Onward::Elsewhere,
+            Kind::Rejected | Kind::LeftAlone | Kind::Overloaded | Kind::Invalid | Kind::TooLate => {
+                Onward::Nowhere
+            }
+        }
     }
 }
 
@@ -84,7 +122,11 @@ impl From<Refused> for Fault {
                 )
             },
             Refused::Full => Fault::new(Kind::Overloaded, "as many completions as allowed wait"),
-            Refused::TooLate | Refused::TimedOut { .. } => {
+            Refused::TooLate => Fault::new(
+                Kind::TooLate,
+                "the model's server could not be asked before the deadline",
+            ),
+            Refused::TimedOut { .. } => {
                 Fault::new(Kind::Timeout, "the model's server is silent for too long")
             }
         }
@@ -98,10 +140,16 @@ impl Judged for Fault {
         let repeat = match (self.kind, self.retry_after) {
             (Kind::RateLimited | Kind::Unavailable, Some(wait)) => Repeat::After(wait),
             (Kind::RateLimited | Kind::Unavailable | Kind::Timeout, _) => Repeat::Soon,
-            (Kind::Failed, _) => Repeat::Never,
-            (Kind::Rejected | Kind::LeftAlone | Kind::Overloaded | Kind::Invalid, _) => {
-                return Verdict::Neither;
-            }
+            (Kind::Failed | Kind::Misconfigured, _) => Repeat::Never,
+            (
+                Kind::Rejected
+                | Kind::Forbidden
+                | Kind::LeftAlone
+                | Kind::Overloaded
+                | Kind::Invalid
+                | Kind::TooLate,
+                _,
+            ) => return Verdict::Neither,
         };
         Verdict::Failure { repeat }
     }

@@ -266,6 +266,7 @@ fn start(
         plugin: &plugin,
         traceparent: &traceparent,
         meters: &meters,
+        deadline: Some(state.deadline().into()),
     };
     let model = answering(state, model);
     let prompt = &state.table().get(prompt)?.prompt;

@@ -23,6 +23,6 @@ pub use completion::Completion;
 pub use fault::{Fault, Kind};
 pub use guest::Llm;
 pub use models::{Asker, ModelState, Models};
-pub use openai::Usage;
+pub use openai::{Outcome, TargetCounts, Usage};
 pub use prompt::{PIECES_MAX, PROMPT_MAX_BYTES, Piece, Prompt};
 pub use substitutes::Substitutes;

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use segue_resilience::Guards;
 use segue_runtime::Meters;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::completion::Completion;
 use super::fault::{Fault, Kind};
 use super::offline;
-use super::openai::Client;
+use super::openai::{Group, TargetCounts};
 use super::prompt::Prompt;
-use super::settings::Model;
+use super::settings::{Model, OpenAi, Target, Targets};
 
 /// What a call's completions come from.
 pub struct Models {
@@ -28,7 +29,7 @@ pub struct Models {
 #[derive(Clone)]
 enum Provider {
     Offline,
-    OpenAi(Arc<Client>),
+    OpenAi(Arc<Group>),
 }
 
 /// The call that asks.
@@ -40,6 +41,8 @@ pub struct Asker<'a> {
     pub traceparent: &'a str,
     /// Where the completion counts what it uses.
     pub meters: &'a Meters,
+    /// When nobody waits for the answer any more.
+    pub deadline: Option<Instant>,
 }
 
 /// How a model does, for the operator.
@@ -47,13 +50,16 @@ pub struct Asker<'a> {
 pub struct ModelState {
     pub name: String,
     /// Not when its server could not be reached, or was silent, the last time
-    /// that it was asked. It is asked all the same.
+    /// that it was asked or looked at; of several, when none is. It is asked all
+    /// the same.
     pub ready: bool,
     pub detail: String,
 }
 
 impl Models {
-    /// Connections are made on `handle`, which has to drive input and output.
+    /// Connections are made on `handle`, which has to drive input and output. What
+    /// stands around each server is one of the `guards`: `llm.NAME`, and
+    /// `llm.NAME/TARGET` where a model has several.
     pub fn new(settings: BTreeMap<String, Model>, guards: Arc<Guards>, handle: Handle) -> Arc<Models> {
         let none = Models {
             models: BTreeMap::new(),
@@ -66,17 +72,15 @@ impl Models {
     /// The same under other settings.
     pub fn update(&self, settings: BTreeMap<String, Model>) -> Arc<Models> {
         let models = settings.into_iter().map(|(name, model)| {
-            let provider = match (self.models.get(&name), model) {
-                (_, Model::Offline) => Provider::Offline,
-                (Some(Provider::OpenAi(client)), Model::OpenAi(settings))
-                    if *client.settings() == settings =>
-                {
-                    Provider::OpenAi(Arc::clone(client))
-                }
-                (_, Model::OpenAi(settings)) => {
-                    let guard = self.guards.get("llm", &name);
-                    Provider::OpenAi(Arc::new(Client::new(&name, settings, guard, self.handle.clone())))
-                }
+            let before = match self.models.get(&name) {
+                Some(Provider::OpenAi(group)) => Some(&**group),
+                _ => None,
+            };
+            let group = |targets| Group::new(&name, targets, before, &self.guards, &self.handle);
+            let provider = match model {
+                Model::Offline => Provider::Offline,
+                Model::OpenAi(server) => Provider::OpenAi(group(alone(server))),
+                Model::Targets(targets) => Provider::OpenAi(group(targets)),
             };
             (name, provider)
         });
@@ -92,7 +96,7 @@ impl Models {
         let state = |(name, provider): (&String, &Provider)| {
             let (ready, detail) = match provider {
                 Provider::Offline => (true, String::from("no model: answers from the material alone")),
-                Provider::OpenAi(client) => client.state(),
+                Provider::OpenAi(group) => group.state(),
             };
             ModelState {
                 name: name.clone(),
@@ -101,6 +105,15 @@ impl Models {
             }
         };
         self.models.iter().map(state).collect()
+    }
+
+    /// What was asked of each server of each model.
+    pub fn counts(&self) -> Vec<TargetCounts> {
+        let counted = |(name, provider): (&String, &Provider)| match provider {
+            Provider::Offline => Vec::new(),
+            Provider::OpenAi(group) => group.counts(name),
+        };
+        self.models.iter().flat_map(counted).collect()
     }
 
     /// Whether the model can write what was not given to it.
@@ -112,8 +125,8 @@ impl Models {
     pub fn complete(&self, model: &str, prompt: &Prompt, asker: Asker<'_>) -> Result<Completion, Fault> {
         prompt.check()?;
         match self.provider(model)? {
-            Provider::OpenAi(client) => {
-                let answering = client.ask(prompt, asker)?;
+            Provider::OpenAi(group) => {
+                let answering = group.ask(prompt, asker)?;
                 Ok(Completion::openai(answering))
             }
             Provider::Offline => {
@@ -124,9 +137,8 @@ impl Models {
     }
 
     #[cfg(test)]
-    pub(super) fn of(client: Client, handle: Handle) -> Arc<Models> {
-        let models = BTreeMap::from([(String::from("main"), Provider::OpenAi(Arc::new(client)))]);
-        let guards = Guards::permissive();
+    pub(super) fn of(group: Arc<Group>, guards: Arc<Guards>, handle: Handle) -> Arc<Models> {
+        let models = BTreeMap::from([(String::from("main"), Provider::OpenAi(group))]);
         Arc::new(Models {
             models,
             guards,
@@ -135,10 +147,10 @@ impl Models {
     }
 
     #[cfg(test)]
-    pub(super) fn client(&self, model: &str) -> &Client {
+    pub(super) fn group(&self, model: &str) -> &Group {
         match self.provider(model) {
-            Ok(Provider::OpenAi(client)) => client,
-            _ => panic!("no client {model}"),
+            Ok(Provider::OpenAi(group)) => group,
+            _ => panic!("no server of {model}"),
         }
     }
 
@@ -151,5 +163,18 @@ impl Models {
                 format!("there is no model of this name: {mend}"),
             )
         })
+    }
+}
+
+/// One server, which has the name of its model.
+fn alone(server: OpenAi) -> Targets {
+    let target = Target {
+        order: 1,
+        weight: 1,
+        server,
+    };
+    Targets {
+        max_in_flight: target.server.max_in_flight,
+        targets: BTreeMap::from([(String::new(), target)]),
     }
 }

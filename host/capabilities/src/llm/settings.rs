@@ -3,10 +3,11 @@
 //! Guarantees: an [`ApiKey`] is printed by nothing, and an address that parses
 //! here is one that a request can be sent to.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, header};
 pub use url::Url;
 
 /// `[llm.NAME]`, by its `provider`.
@@ -17,6 +18,27 @@ pub enum Model {
     Offline,
     /// Any server that speaks OpenAI's chat completions.
     OpenAi(OpenAi),
+    /// Several of them that stand for one model, by name.
+    Targets(Targets),
+}
+
+/// The servers of one model. Those of the lowest `order` that work are asked, each
+/// as often as its `weight` says; the next ones where none of these works.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Targets {
+    /// As [`OpenAi::max_in_flight`], over all of them together.
+    pub max_in_flight: usize,
+    /// At least one.
+    pub targets: BTreeMap<String, Target>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    pub order: u32,
+    /// At least 1.
+    pub weight: u32,
+    pub server: OpenAi,
 }
 
 /// `provider = "openai"`. Already validated: no bound is 0.
@@ -27,6 +49,9 @@ pub struct OpenAi {
     pub base_url: Url,
     /// Sent as a bearer token. Servers of one's own often want none.
     pub api_key: Option<ApiKey>,
+    /// Sent with every request; nothing prints their values. Without those that
+    /// belong to HTTP itself, which [`OpenAi::parse_header`] does not take.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The model's name as the server knows it.
     pub model: String,
     /// The longest answer, in the model's tokens. A plugin may ask for less, not
@@ -46,6 +71,9 @@ pub struct OpenAi {
     pub max_in_flight: usize,
     /// The longest answer, in bytes; a longer one fails.
     pub max_answer: u64,
+    /// How often it is looked whether the server is there. Without it, only by
+    /// asking for answers.
+    pub health_interval: Option<Duration>,
 }
 
 impl OpenAi {
@@ -65,6 +93,7 @@ impl OpenAi {
         OpenAi {
             base_url,
             api_key: None,
+            headers: Vec::new(),
             model: model.into(),
             max_tokens: None,
             temperature: None,
@@ -73,6 +102,7 @@ impl OpenAi {
             idle_timeout: OpenAi::IDLE_TIMEOUT,
             max_in_flight: OpenAi::MAX_IN_FLIGHT,
             max_answer: OpenAi::MAX_ANSWER,
+            health_interval: None,
         }
     }
 
@@ -101,6 +131,43 @@ impl OpenAi {
             ));
         }
         Ok(url)
+    }
+}
+
+/// Headers that the host writes itself.
+const OWN_HEADERS: [HeaderName; 10] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::HOST,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+impl OpenAi {
+    /// A header to send. The error says what is wrong and what mends it, without
+    /// the value.
+    pub fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| "it is no header's name: write letters, digits and -")?;
+        if name == header::AUTHORIZATION {
+            return Err("the host writes it from the key: give the key as `api_key`");
+        }
+        if OWN_HEADERS.contains(&name) {
+            return Err("the host writes it itself: leave it out");
+        }
+        let value = value.trim();
+        let is_text = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let value = HeaderValue::from_str(value)
+            .ok()
+            .filter(|_| is_text && !value.is_empty());
+        let mut value = value.ok_or("its value is no line of visible ASCII characters: write it so")?;
+        value.set_sensitive(true);
+        Ok((name, value))
     }
 }
 
@@ -151,6 +218,7 @@ mod tests {
     fn nothing_prints_a_key() {
         let mut model = OpenAi::at(OpenAi::parse_base_url("http://localhost/v1").unwrap(), "m");
         model.api_key = Some(ApiKey::new("sk-123").unwrap());
+        model.headers = vec![OpenAi::parse_header("X-Key", "key-123").unwrap()];
         let printed = format!(
             "{:?} {:?}",
             Model::OpenAi(model.clone()),
@@ -178,6 +246,23 @@ mod tests {
         ] {
             let fault = OpenAi::parse_base_url(bad).unwrap_err();
             assert!(fault.contains(why) && !fault.contains("secret"), "{bad}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_one_that_the_host_does_not_write_itself() {
+        let (name, value) = OpenAi::parse_header("X-Team", " search ").unwrap();
+        assert_eq!((name.as_str(), value.as_bytes()), ("x-team", &b"search"[..]));
+        for (name, value, why) in [
+            ("X Team", "a", "no header's name"),
+            ("authorization", "Bearer a", "`api_key`"),
+            ("Content-Length", "5", "leave it out"),
+            ("X-Team", "a\r\nX-Other: b", "no line"),
+            ("X-Team", "ä", "ASCII"),
+            ("X-Team", " ", "ASCII"),
+        ] {
+            let fault = OpenAi::parse_header(name, value).unwrap_err();
+            assert!(fault.contains(why), "{name}: {fault}");
         }
     }
 }

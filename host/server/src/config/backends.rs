@@ -7,6 +7,7 @@
 //! not be there: the host starts all the same, plugins are told
 //! `store_unavailable`, and `segue check` counts it as a fault.
 
+mod models;
 mod read;
 mod remote;
 
@@ -133,9 +134,38 @@ pub enum Llm {
     OpenAi(Box<OpenAi>),
 }
 
-/// The keys of `[llm.NAME]` with `provider = "openai"`.
+/// `[llm.NAME]` with `provider = "openai"`.
 #[derive(Clone, Debug, Serialize)]
 pub struct OpenAi {
+    /// Completions at a time, of all plugins together. Default 256, 1 to
+    /// 100,000. Past it: `overloaded`.
+    pub max_in_flight: usize,
+    /// The one server. `None` where there are targets: what stands in `[llm.NAME]`
+    /// is then what holds for those that say nothing else.
+    #[serde(flatten)]
+    pub server: Option<ModelServer>,
+    /// `[llm.NAME.targets.TARGET]`: several servers that stand for one model.
+    /// Default none, at most 16.
+    pub targets: BTreeMap<String, Target>,
+}
+
+/// `[llm.NAME.targets.TARGET]`. Its other keys are those of `[llm.NAME]`, which
+/// hold where it has none; but `api_key` and `headers` go with `base_url`: a
+/// target that has its own has its own of these.
+#[derive(Clone, Debug, Serialize)]
+pub struct Target {
+    /// Those of the lowest order that work are asked. Default 1, 1 to 100.
+    pub order: u32,
+    /// How often it is asked, in proportion to those of its order. Default 1, 1 to
+    /// 1000.
+    pub weight: u32,
+    #[serde(flatten)]
+    pub server: ModelServer,
+}
+
+/// A server that speaks the OpenAI API.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelServer {
     /// Where the API begins: `https://llm.example.com/v1`. No default. An
     /// `http:` address sends questions and the key in the clear.
     #[serde(serialize_with = "url")]
@@ -143,6 +173,10 @@ pub struct OpenAi {
     /// The key, as `env:NAME` or `file:PATH`, 1 to 4096 visible ASCII
     /// characters. Default none: the server wants none.
     pub api_key: Option<Secret>,
+    /// Headers to send with every request, by name: text, `env:NAME` or
+    /// `file:PATH`, one line of visible ASCII characters. Default none, at most 16.
+    /// Those that the host writes itself are refused.
+    pub headers: BTreeMap<String, Secret>,
     /// The model's name as the server knows it, at most 256 bytes. No default.
     pub model: String,
     /// Longest answer in the model's tokens; a plugin may ask for less. Default
@@ -163,12 +197,13 @@ pub struct OpenAi {
     /// `upstream_timeout`.
     #[serde(serialize_with = "duration")]
     pub idle_timeout: Duration,
-    /// Completions at a time, of all plugins together. Default 256, 1 to
-    /// 100,000. Past it: `overloaded`.
-    pub max_in_flight: usize,
     /// Bytes of one answer. Default 1 MiB, 1 KiB to 1 GiB. Past it:
     /// `upstream_failed`.
     pub max_answer: u64,
+    /// How often `GET /models` looks whether the server is there; what is not is
+    /// asked only if no other target is. Default never, 100 ms to 1 h.
+    #[serde(serialize_with = "optional_duration")]
+    pub health_interval: Option<Duration>,
 }
 
 /// `[http]`: requests that plugins send. Which hosts a plugin may reach is
@@ -295,22 +330,50 @@ impl From<&Cache> for cache::settings::Cache {
 
 impl From<&Llm> for llm::settings::Model {
     fn from(it: &Llm) -> Self {
+        use llm::settings::{Model, Targets};
         match it {
-            Llm::Offline => llm::settings::Model::Offline,
-            Llm::OpenAi(it) => llm::settings::Model::OpenAi(llm::settings::OpenAi {
-                base_url: it.base_url.clone(),
-                // It was looked at when it was read.
-                api_key: it.api_key.as_ref().and_then(|key| ApiKey::new(key.expose()).ok()),
-                model: it.model.clone(),
-                max_tokens: it.max_tokens,
-                temperature: it.temperature,
-                connect_timeout: it.connect_timeout,
-                first_token_timeout: it.first_token_timeout,
-                idle_timeout: it.idle_timeout,
-                max_in_flight: it.max_in_flight,
-                max_answer: it.max_answer,
-            }),
+            Llm::Offline => Model::Offline,
+            Llm::OpenAi(it) => match &it.server {
+                Some(server) => Model::OpenAi(openai(server, it.max_in_flight)),
+                None => Model::Targets(Targets {
+                    max_in_flight: it.max_in_flight,
+                    targets: (it.targets.iter())
+                        .map(|(name, target)| (name.clone(), it.target(target)))
+                        .collect(),
+                }),
+            },
         }
+    }
+}
+
+impl OpenAi {
+    fn target(&self, target: &Target) -> llm::settings::Target {
+        llm::settings::Target {
+            order: target.order,
+            weight: target.weight,
+            server: openai(&target.server, self.max_in_flight),
+        }
+    }
+}
+
+fn openai(it: &ModelServer, max_in_flight: usize) -> llm::settings::OpenAi {
+    use llm::settings::OpenAi;
+    // Both were looked at when they were read.
+    let headers = it.headers.iter();
+    let headers = headers.filter_map(|(name, value)| OpenAi::parse_header(name, value.expose()).ok());
+    OpenAi {
+        base_url: it.base_url.clone(),
+        api_key: it.api_key.as_ref().and_then(|key| ApiKey::new(key.expose()).ok()),
+        headers: headers.collect(),
+        model: it.model.clone(),
+        max_tokens: it.max_tokens,
+        temperature: it.temperature,
+        connect_timeout: it.connect_timeout,
+        first_token_timeout: it.first_token_timeout,
+        idle_timeout: it.idle_timeout,
+        max_in_flight,
+        max_answer: it.max_answer,
+        health_interval: it.health_interval,
     }
 }
 

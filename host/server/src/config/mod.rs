@@ -43,7 +43,9 @@ mod watched;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use backends::{Backends, Cache, DatabaseUrl, Http, KeyValue, Llm, OpenAi, Search, Sql};
+pub use backends::{
+    Backends, Cache, DatabaseUrl, Http, KeyValue, Llm, ModelServer, OpenAi, Search, Sql, Target,
+};
 pub use exposure::exposure;
 pub use faults::{Fault, Faults, Place};
 pub(crate) use follow::follow;

@@ -16,6 +16,7 @@ use prometheus::{
 use super::aliases::{self, Alias};
 use super::cache_stats::CacheCollector;
 use super::guard_stats::GuardCollector;
+use super::model_stats::ModelCollector;
 use segue_resilience::shed::Reason;
 
 use super::logs::LogHandle;
@@ -188,6 +189,11 @@ impl Metrics {
     /// From now on how the databases stand is read with the others.
     pub fn watch_databases(&self, app: std::sync::Weak<crate::state::App>) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(DatabaseCollector::new(app)?))
+    }
+
+    /// From now on what models were asked is read with the others.
+    pub fn watch_models(&self, app: std::sync::Weak<crate::state::App>) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(ModelCollector::new(app)?))
     }
 
     /// From now on the dropped log lines are read with the others.

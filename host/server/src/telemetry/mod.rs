@@ -13,6 +13,7 @@ pub(crate) mod catalogue;
 mod guard_stats;
 pub mod logs;
 pub mod metrics;
+mod model_stats;
 pub mod pace;
 mod process;
 mod runtime_stats;

@@ -21,6 +21,16 @@ pub struct Usage {
     pub output_tokens: u64,
 }
 
+impl Usage {
+    /// What has come to it since it was `before`.
+    pub(super) fn since(self, before: Usage) -> Usage {
+        Usage {
+            input_tokens: self.input_tokens.saturating_sub(before.input_tokens),
+            output_tokens: self.output_tokens.saturating_sub(before.output_tokens),
+        }
+    }
+}
+
 /// Why an answer ends before its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Broken {
@@ -202,6 +212,10 @@ impl Answer {
     /// The text that has come and was not taken yet.
     pub(super) fn take_text(&mut self) -> Option<String> {
         (!self.text.is_empty()).then(|| mem::take(&mut self.text))
+    }
+
+    pub(super) fn has_text(&self) -> bool {
+        !self.text.is_empty()
     }
 
     /// What it cost, as far as the server has told.

@@ -4,43 +4,50 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use segue_resilience::{Admission, Judged};
 use segue_runtime::Meters;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::super::fault::{Fault, Kind};
+use super::attempt::Attempt;
 use super::reading::{Reading, Step};
-use super::{Client, Usage};
+use super::{Client, Cut, Usage};
+use crate::share::Place;
 
 /// An answer under way. Dropping it closes its connection.
 pub(in super::super) struct Answering {
     state: State,
-    client: Arc<Client>,
     meters: Meters,
     cost: Option<Usage>,
-    /// Its way through the guard; gone without a word, it counts as neither.
-    admission: Option<Admission>,
+    /// Until it is over.
+    place: Option<Place>,
 }
 
 enum State {
-    /// The host's task connects, sends and waits for the response.
-    Opening(AbortOnDropHandle<Result<(Reading, Admission), Fault>>),
-    Reading(Box<Reading>),
+    /// The host's task asks one server after the other, until one says its first
+    /// text.
+    Opening(AbortOnDropHandle<Result<Box<Open>, Fault>>),
+    Reading(Box<Open>),
     Over,
+}
+
+/// The answer of one server, whose text has begun. There is no other from here.
+pub(super) struct Open {
+    pub(super) reading: Reading,
+    pub(super) client: Arc<Client>,
+    pub(super) attempt: Attempt,
 }
 
 impl Answering {
     pub(super) fn new(
-        opening: AbortOnDropHandle<Result<(Reading, Admission), Fault>>,
-        client: Arc<Client>,
+        opening: AbortOnDropHandle<Result<Box<Open>, Fault>>,
         meters: Meters,
+        place: Place,
     ) -> Answering {
         Answering {
             state: State::Opening(opening),
-            client,
             meters,
             cost: None,
-            admission: None,
+            place: Some(place),
         }
     }
 
@@ -57,23 +64,21 @@ impl Answering {
         loop {
             match &mut self.state {
                 State::Opening(opening) => match ready!(Pin::new(opening).poll(context)) {
-                    Ok(Ok((reading, admission))) => {
-                        self.state = State::Reading(Box::new(reading));
-                        self.admission = Some(admission);
-                    }
+                    Ok(Ok(open)) => self.state = State::Reading(open),
                     Ok(Err(fault)) => {
-                        self.state = State::Over;
+                        self.over();
                         return Poll::Ready(Some(Err(fault)));
                     }
                     Err(_) => {
-                        self.state = State::Over;
+                        self.over();
                         let fault = Fault::new(Kind::Unavailable, "the host is stopping");
                         return Poll::Ready(Some(Err(fault)));
                     }
                 },
-                State::Reading(reading) => {
-                    let step = reading.poll(context);
-                    let cost = reading.usage();
+                State::Reading(open) => {
+                    let step = open.reading.poll(context);
+                    let cost = open.reading.usage();
+                    open.attempt.costs(cost);
                     self.count(cost);
                     return match ready!(step) {
                         Step::Text(text) => Poll::Ready(Some(Ok(text))),
@@ -85,24 +90,30 @@ impl Answering {
         }
     }
 
-    fn end(&mut self, result: Result<(), super::Cut>) -> Poll<Option<Result<String, Fault>>> {
-        let state = std::mem::replace(&mut self.state, State::Over);
+    fn over(&mut self) -> State {
+        self.place = None;
+        std::mem::replace(&mut self.state, State::Over)
+    }
+
+    fn end(&mut self, result: Result<(), Cut>) -> Poll<Option<Result<String, Fault>>> {
+        let State::Reading(open) = self.over() else {
+            return Poll::Ready(None);
+        };
+        let Open {
+            reading,
+            client,
+            attempt,
+        } = *open;
         Poll::Ready(match result {
             Ok(()) => {
-                if let Some(admission) = self.admission.take() {
-                    admission.succeeded();
-                }
-                self.client.answered();
-                if let State::Reading(reading) = state {
-                    self.client.reuse(*reading);
-                }
+                attempt.succeeded();
+                client.answered();
+                client.reuse(reading);
                 None
             }
             Err(cut) => {
-                let fault = self.client.failed(cut);
-                if let Some(admission) = self.admission.take() {
-                    admission.judge(fault.verdict());
-                }
+                let fault = client.failed(&cut);
+                attempt.failed(&fault);
                 Some(Err(fault))
             }
         })
@@ -113,13 +124,8 @@ impl Answering {
         let Some(cost) = cost.filter(|cost| self.cost != Some(*cost)) else {
             return;
         };
-        let counted = self.cost.replace(cost).unwrap_or_default();
-        let more = |now: u64, before: u64| now.saturating_sub(before);
-        self.meters
-            .add("llm.input_tokens", more(cost.input_tokens, counted.input_tokens));
-        self.meters.add(
-            "llm.output_tokens",
-            more(cost.output_tokens, counted.output_tokens),
-        );
+        let more = cost.since(self.cost.replace(cost).unwrap_or_default());
+        self.meters.add("llm.input_tokens", more.input_tokens);
+        self.meters.add("llm.output_tokens", more.output_tokens);
     }
 }

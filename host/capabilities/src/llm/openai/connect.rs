@@ -31,6 +31,8 @@ pub(super) struct Target {
     pub(super) authority: String,
     /// Of the chat completions.
     pub(super) path: String,
+    /// Of the list of models.
+    pub(super) models: String,
 }
 
 impl Target {
@@ -45,12 +47,14 @@ impl Target {
             Some(port) => format!("{host}:{port}"),
             None => host.to_string(),
         };
+        let base = base_url.path().trim_end_matches('/');
         Ok(Target {
             port: base_url.port_or_known_default().unwrap_or(80),
             host: host.to_owned(),
             tls,
             authority,
-            path: format!("{}/chat/completions", base_url.path().trim_end_matches('/')),
+            path: format!("{base}/chat/completions"),
+            models: format!("{base}/models"),
         })
     }
 

@@ -1,16 +1,22 @@
-//! How a model does, as far as its last completion tells.
+//! How a model's server does, as far as its last completion and the last look
+//! ([`probe`](super::probe)) tell.
 //!
 //! Nobody asks a model only to see whether it is there: that costs money. So
-//! what is known of it is what became of the last completion, and the next one
-//! is tried whatever that was. The log is told when this changes, and not once
-//! for every completion that a dead server fails.
+//! what is known of it without looks is what became of the last completion, and
+//! the next one is tried whatever that was. The log is told when this changes, and
+//! not once for every completion that a dead server fails.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::fault::Kind;
 
 #[derive(Debug, Default)]
-pub(super) struct Health(Mutex<Last>);
+pub(super) struct Health {
+    last: Mutex<Last>,
+    /// The last look found nobody.
+    is_down: AtomicBool,
+}
 
 /// How the last completion went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +31,9 @@ impl Health {
     /// Whether the server was there, unless nobody has asked it yet, and a line
     /// that says so.
     pub(super) fn state(&self) -> (bool, String) {
+        if self.is_down() {
+            return (false, String::from("it does not answer the health check"));
+        }
         match *self.last() {
             Last::NotAsked => (true, String::from("not asked yet")),
             Last::Answered => (true, String::from("the last completion went well")),
@@ -36,6 +45,23 @@ impl Health {
                     format!("the last completion failed with {}", kind.code()),
                 )
             }
+        }
+    }
+
+    /// Whether the last look found nobody.
+    pub(super) fn is_down(&self) -> bool {
+        self.is_down.load(Ordering::Relaxed)
+    }
+
+    /// What a look has found; an error says why nobody is there.
+    pub(super) fn looked(&self, model: &str, found: Result<(), String>) {
+        let was_down = self.is_down.swap(found.is_err(), Ordering::Relaxed);
+        match found {
+            Err(detail) if !was_down => {
+                tracing::warn!(model, detail, "a model's server does not answer the health check");
+            }
+            Ok(()) if was_down => tracing::info!(model, "a model's server answers the health check again"),
+            _ => {}
         }
     }
 
@@ -61,6 +87,6 @@ impl Health {
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,41 +1,43 @@
 //! `provider = "openai"`: any server that speaks OpenAI's chat completions.
 //!
-//! The way of a completion: [`Client::ask`] writes the [`request`] and starts a
-//! task on the host's threads, which takes a connection ([`pool`], [`connect`]),
-//! sends, and waits for the head of the response ([`exchange`]); a refusal becomes
-//! a fault ([`refusal`]). The task first passes the model's guard, and what became
-//! of the answer, to its end, is what the guard hears. From there on the response is a [`reading`] that has no
+//! The way of a completion: [`Group::ask`] starts a task on the host's threads,
+//! which chooses one of the model's servers ([`targets`]), is let in by that one's
+//! guard ([`attempt`]), writes the [`request`], takes a connection ([`pool`],
+//! [`connect`]), sends, and waits for the head of the response ([`exchange`]) and
+//! the first text; a refusal becomes a fault ([`refusal`]), after which another
+//! server may be tried. From there on the response is a [`reading`] that has no
 //! task: whoever polls the [`Answering`] takes bytes off the socket, through the
-//! [`framing`] and the [`events`] into the [`answer`].
+//! [`framing`] and the [`events`] into the [`answer`]. What became of it, to its
+//! end, is what the guard hears.
 //!
 //! Dropping an [`Answering`] closes its connection, whichever of these it had
 //! come to.
 
 mod answer;
 mod answering;
+mod attempt;
 mod connect;
 mod events;
 mod exchange;
 mod framing;
 mod health;
 mod pool;
+mod probe;
 mod reading;
 mod refusal;
 mod request;
+mod tally;
+mod targets;
 
 use std::sync::Arc;
 
 use http::HeaderValue;
-use segue_resilience::{Admission, Guard, Judged};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::fault::{Fault, Kind};
-use super::models::Asker;
 use super::prompt::Prompt;
 use super::settings::OpenAi;
-use crate::share::{Full, Place, Places};
 pub use answer::Usage;
 pub(super) use answering::Answering;
 use connect::{Link, Target};
@@ -43,23 +45,23 @@ use exchange::{Head, NoResponse, exchange};
 use health::Health;
 use pool::Pool;
 use reading::{Cut, Reading};
+pub use tally::{Outcome, TargetCounts};
+pub(super) use targets::Group;
 
-/// One model behind one server.
+/// One server of a model.
 pub(super) struct Client {
     name: String,
     settings: OpenAi,
     /// An error says why the server cannot be spoken to at all.
     target: Result<Target, String>,
     bearer: Option<HeaderValue>,
-    places: Arc<Places>,
     pool: Pool,
-    guard: Arc<Guard>,
     handle: Handle,
     health: Health,
 }
 
 impl Client {
-    pub(super) fn new(name: &str, settings: OpenAi, guard: Arc<Guard>, handle: Handle) -> Client {
+    pub(super) fn new(name: &str, settings: OpenAi, handle: Handle) -> Client {
         let target = Target::new(&settings.base_url);
         if let Err(reason) = &target {
             tracing::error!(
@@ -71,11 +73,9 @@ impl Client {
         Client {
             name: String::from(name),
             bearer: settings.api_key.as_ref().and_then(|key| key.bearer()),
-            places: Arc::default(),
             target,
             pool: Pool::default(),
             settings,
-            guard,
             handle,
             health: Health::default(),
         }
@@ -83,6 +83,11 @@ impl Client {
 
     pub(super) fn settings(&self) -> &OpenAi {
         &self.settings
+    }
+
+    /// Whether it was not there when last looked.
+    fn is_down(&self) -> bool {
+        self.health.is_down()
     }
 
     /// How it does, for the operator.
@@ -96,27 +101,11 @@ impl Client {
         (ready, format!("{model} at {authority}; {last}"))
     }
 
-    /// Starts a completion.
-    pub(super) fn ask(self: &Arc<Client>, prompt: &Prompt, asker: Asker<'_>) -> Result<Answering, Fault> {
-        let unavailable = || Fault::new(Kind::Unavailable, "the model's server cannot be reached over TLS");
-        let target = self.target.as_ref().map_err(|_| unavailable())?;
-        let place = self.places.take(asker.plugin, self.settings.max_in_flight);
-        let place = place.map_err(|full| {
-            let why = match full {
-                Full::All(most) => format!("{most} completions of this model are under way"),
-                Full::Share(most) => format!("this plugin has its share of the model, {most} completions"),
-            };
-            Fault::new(Kind::Overloaded, why)
-        })?;
-        let body = request::body(&self.settings, prompt)
-            .map_err(|fault| Fault::new(Kind::Invalid, format!("the prompt cannot be sent: {fault}")))?;
-        let mut request = self.head(target, asker.traceparent, body.len());
-        request.extend_from_slice(&body);
-        drop(body);
-        asker.meters.add("llm.requests", 1);
-        let opening = self.handle.spawn(Arc::clone(self).open(request, place));
-        let opening = AbortOnDropHandle::new(opening);
-        Ok(Answering::new(opening, Arc::clone(self), asker.meters.clone()))
+    /// The same, and looks from time to time whether the server is there.
+    fn start(name: &str, settings: OpenAi, handle: Handle) -> Arc<Client> {
+        let client = Arc::new(Client::new(name, settings, handle));
+        probe::watch(&client);
+        client
     }
 
     fn head(&self, target: &Target, traceparent: &str, length: usize) -> Vec<u8> {
@@ -135,40 +124,40 @@ impl Client {
         {
             head.extend_from_slice(format!("Traceparent: {traceparent}\r\n").as_bytes());
         }
-        if let Some(bearer) = &self.bearer {
-            head.extend_from_slice(b"Authorization: ");
-            head.extend_from_slice(bearer.as_bytes());
-            head.extend_from_slice(b"\r\n");
-        }
+        self.credentials(&mut head);
         head.extend_from_slice(b"\r\n");
         head
     }
 
-    /// Sends the request and waits for the head of a response that is no
-    /// refusal.
-    async fn open(self: Arc<Client>, request: Vec<u8>, place: Place) -> Result<(Reading, Admission), Fault> {
-        let admission = self.guard.admit(None).await?;
-        match self.opened(request, place).await {
-            Ok(reading) => Ok((reading, admission)),
-            Err(fault) => {
-                admission.judge(fault.verdict());
-                Err(fault)
-            }
+    /// The key and the operator's own headers.
+    fn credentials(&self, head: &mut Vec<u8>) {
+        let bearer = self.bearer.as_ref().map(|bearer| ("Authorization", bearer));
+        let own = self.settings.headers.iter();
+        for (name, value) in bearer
+            .into_iter()
+            .chain(own.map(|(name, value)| (name.as_str(), value)))
+        {
+            head.extend_from_slice(name.as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
         }
     }
 
-    async fn opened(&self, request: Vec<u8>, place: Place) -> Result<Reading, Fault> {
-        let settings = &self.settings;
-        let patience = settings.first_token_timeout;
-        let patience = self
-            .guard
-            .policy()
-            .timeout
-            .map_or(patience, |most| most.min(patience));
-        let until = Instant::now() + patience;
+    /// Asks, and waits until `until` for the first event of an answer; then for
+    /// its first text, or an end without any.
+    async fn open(&self, prompt: &Prompt, traceparent: &str, until: Instant) -> Result<Reading, Fault> {
+        let unreachable =
+            |_: &String| Fault::new(Kind::Unavailable, "the model's server cannot be reached over TLS");
+        let target = self.target.as_ref().map_err(unreachable)?;
+        let body = request::body(&self.settings, prompt)
+            .map_err(|fault| Fault::new(Kind::Invalid, format!("the prompt cannot be sent: {fault}")))?;
+        let mut request = self.head(target, traceparent, body.len());
+        request.extend_from_slice(&body);
+        drop(body);
         let response = match timeout_at(until, self.respond(&request)).await {
             Ok(response) => response,
-            Err(_) => return Err(self.failed(Cut::Silent)),
+            Err(_) => return Err(self.failed(&Cut::Silent)),
         };
         drop(request);
         let (link, head) = response.map_err(|reason| self.no_response(&reason))?;
@@ -176,8 +165,12 @@ impl Client {
             return Err(self.refused(link, head, until).await);
         }
         let left = until.saturating_duration_since(Instant::now());
-        let (max, idle) = (settings.max_answer, settings.idle_timeout);
-        Ok(Reading::new(link, head, max, left, idle, place))
+        let (max, idle) = (self.settings.max_answer, self.settings.idle_timeout);
+        let mut reading = Reading::new(link, head, max, left, idle);
+        match reading.begun().await {
+            Ok(()) => Ok(reading),
+            Err(cut) => Err(self.failed(&cut)),
+        }
     }
 
     /// The head of the response to `request`. A connection that has waited may
@@ -230,11 +223,11 @@ impl Client {
     }
 
     /// An answer that ended before its end.
-    fn failed(&self, cut: Cut) -> Fault {
+    fn failed(&self, cut: &Cut) -> Fault {
         use answer::Broken;
 
         let key = self.settings.api_key.as_ref();
-        let (kind, what) = match &cut {
+        let (kind, what) = match cut {
             Cut::Silent => (Kind::Timeout, String::from("is silent for too long")),
             Cut::Closed | Cut::Broken(Broken::Unfinished) => {
                 (Kind::Failed, String::from("cut its answer off"))

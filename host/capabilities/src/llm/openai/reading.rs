@@ -7,6 +7,7 @@
 //!
 //! Silence counts while somebody waits, and not while nobody reads.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -18,7 +19,6 @@ use super::answer::{Answer, Broken, Usage};
 use super::connect::Link;
 use super::exchange::Head;
 use super::framing::{BadFraming, Framing};
-use crate::share::Place;
 
 /// Read at once, and with it the most text in a piece.
 const READ_BYTES: usize = 4096;
@@ -55,7 +55,6 @@ pub(super) struct Reading {
     silence: Silence,
     first_timeout: Duration,
     idle_timeout: Duration,
-    _place: Place,
 }
 
 /// The clock of a wait.
@@ -74,7 +73,6 @@ impl Reading {
         max_answer: u64,
         first_timeout: Duration,
         idle_timeout: Duration,
-        place: Place,
     ) -> Reading {
         let mut reading = Reading {
             link,
@@ -85,7 +83,6 @@ impl Reading {
             silence: Silence::default(),
             first_timeout,
             idle_timeout,
-            _place: place,
         };
         if let Err(cut) = reading.take(&head.rest) {
             reading.kept = false;
@@ -99,13 +96,31 @@ impl Reading {
         self.answer.usage()
     }
 
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Step> {
-        loop {
-            if let Some(text) = self.answer.take_text() {
-                return Poll::Ready(Step::Text(text));
+    /// Waits for the first text, or for an end without any.
+    pub(super) async fn begun(&mut self) -> Result<(), Cut> {
+        poll_fn(|context| self.poll_ready(context)).await;
+        match self.ended.take() {
+            Some(Err(cut)) if !self.answer.has_text() => Err(cut),
+            ended => {
+                self.ended = ended;
+                Ok(())
             }
-            if let Some(ended) = self.ended.take() {
-                return Poll::Ready(Step::End(ended));
+        }
+    }
+
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        ready!(self.poll_ready(context));
+        Poll::Ready(match self.answer.take_text() {
+            Some(text) => Step::Text(text),
+            None => Step::End(self.ended.take().unwrap_or(Ok(()))),
+        })
+    }
+
+    /// Reads until there is text, or an end.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.answer.has_text() || self.ended.is_some() {
+                return Poll::Ready(());
             }
             let mut buffer = [0; READ_BYTES];
             let mut buffer = ReadBuf::new(&mut buffer);

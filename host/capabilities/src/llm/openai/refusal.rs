@@ -57,12 +57,15 @@ pub(super) async fn read(
 pub(super) fn fault(status: StatusCode, headers: &HeaderMap, body: &[u8], key: Option<&ApiKey>) -> Fault {
     let (kind, what) = match status {
         StatusCode::TOO_MANY_REQUESTS => (Kind::RateLimited, "is asked too often"),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (Kind::Rejected, "refuses the operator's key"),
-        StatusCode::NOT_FOUND => (Kind::Rejected, "does not know the model or the address"),
+        StatusCode::UNAUTHORIZED => (Kind::Misconfigured, "refuses the operator's key"),
+        StatusCode::FORBIDDEN => (Kind::Forbidden, "refuses the operator's key"),
+        StatusCode::PAYMENT_REQUIRED => (Kind::Misconfigured, "wants to be paid"),
+        StatusCode::NOT_FOUND => (Kind::Misconfigured, "does not know the model or the address"),
+        StatusCode::REQUEST_TIMEOUT => (Kind::Unavailable, "took too long to read the request"),
         _ if status.is_client_error() => (Kind::Rejected, "rejects the request"),
         _ if status.is_server_error() => (Kind::Unavailable, "has failed"),
         _ => (
-            Kind::Rejected,
+            Kind::Misconfigured,
             "answers with a redirect or the like, which is not followed",
         ),
     };
@@ -167,10 +170,13 @@ mod tests {
     #[test]
     fn every_status_has_its_code() {
         for (status, kind) in [
-            (302, Kind::Rejected),
+            (302, Kind::Misconfigured),
             (400, Kind::Rejected),
-            (401, Kind::Rejected),
-            (404, Kind::Rejected),
+            (401, Kind::Misconfigured),
+            (402, Kind::Misconfigured),
+            (403, Kind::Forbidden),
+            (408, Kind::Unavailable),
+            (404, Kind::Misconfigured),
             (413, Kind::Rejected),
             (429, Kind::RateLimited),
             (500, Kind::Unavailable),

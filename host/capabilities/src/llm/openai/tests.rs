@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 
 use super::super::settings::{ApiKey, Model, OpenAi};
 use super::super::{Asker, Completion, Fault, Kind, Models, Piece, Prompt};
-use super::Client;
+use super::{Client, Group};
 use server::{STREAM, Server, delta, event};
 
 const KEY: &str = "sk-test-0123456789";
@@ -50,6 +50,7 @@ fn asker<'a>(plugin: &'a str, traceparent: &'a str, meters: &'a Meters) -> Asker
         plugin,
         traceparent,
         meters,
+        deadline: None,
     }
 }
 
@@ -377,14 +378,10 @@ async fn an_answer_is_read_over_tls() {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-    let mut client = Client::new(
-        "main",
-        server.settings(),
-        Guards::permissive().get("llm", "main"),
-        Handle::current(),
-    );
+    let mut client = Client::new("main", server.settings(), Handle::current());
     client.target = client.target.map(|target| target.trusting(trust));
-    let models = Models::of(client, Handle::current());
+    let (guards, here) = (Guards::permissive(), Handle::current());
+    let models = Models::of(Group::of(client, &guards, &here), guards, here);
     let answer = ask(&models);
     let mut link = server.accept().await;
     link.request().await;

@@ -1,6 +1,6 @@
 //! Reads the sections about what plugins may be granted, and says which names
 //! there are to grant. What stands on this machine is read here, what is asked
-//! over the network in `remote.rs`.
+//! over the network in `models.rs` and `remote.rs`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use segue_capabilities::{keyvalue, search, sql};
 
-use super::remote::{egress, model};
+use super::models::model;
+use super::remote::egress;
 use super::{Backends, Cache, DatabaseUrl, KeyValue, Search, Sql};
 use crate::config::reader::{Shape, Table};
 use crate::config::sections::is_name;

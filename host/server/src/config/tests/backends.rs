@@ -311,10 +311,11 @@ fn what_is_written_is_read_and_the_rest_is_as_documented() {
     let Llm::OpenAi(main) = &config.backends.llm["main"] else {
         panic!("{:?}", config.backends.llm);
     };
-    assert_eq!(main.base_url.as_str(), "https://llm.example.com/v1");
-    assert_eq!(main.temperature, Some(0.5));
-    assert_eq!(main.first_token_timeout, Duration::from_secs(30));
-    assert_eq!(main.api_key.as_ref().unwrap().expose(), "hunter2");
+    let server = main.server.as_ref().unwrap();
+    assert_eq!(server.base_url.as_str(), "https://llm.example.com/v1");
+    assert_eq!(server.temperature, Some(0.5));
+    assert_eq!(server.first_token_timeout, Duration::from_secs(30));
+    assert_eq!(server.api_key.as_ref().unwrap().expose(), "hunter2");
     assert!(matches!(config.backends.llm["none"], Llm::Offline));
     assert_eq!(
         config.backends.keyvalue.path,

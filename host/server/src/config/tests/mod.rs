@@ -4,6 +4,7 @@
 mod backends;
 mod faults;
 mod metrics;
+mod models;
 mod overrides;
 mod resilience;
 mod resolved;

@@ -51,11 +51,15 @@ async fn every_failure_has_its_code() {
         (b"\x00\x01\x02\x03 garbage\r\n\r\n".to_vec(), Kind::Failed, ""),
         (
             b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n".to_vec(),
-            Kind::Rejected,
+            Kind::Misconfigured,
             "",
         ),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n{}".to_vec(), Kind::Rejected, ""),
-        (b"HTTP/1.1 401 Unauthorized\r\n\r\n".to_vec(), Kind::Rejected, ""),
+        (
+            b"HTTP/1.1 401 Unauthorized\r\n\r\n".to_vec(),
+            Kind::Misconfigured,
+            "",
+        ),
         (
             b"HTTP/1.1 429 Slow Down\r\nRetry-After: 2\r\n\r\n".to_vec(),
             Kind::RateLimited,

@@ -162,7 +162,7 @@ impl Link {
 impl Models {
     /// Waits until so many connections of the model `main` wait for a request.
     pub(super) async fn until_pooled(&self, count: usize) {
-        let client = self.client("main");
+        let client = self.group("main").client();
         while client.pool.len() != count {
             tokio::task::yield_now().await;
         }
