@@ -125,6 +125,9 @@ async fn under_load(upstream: &Upstream, more: &str) -> Bed {
             base_url = "{base_url}"
             model = "scripted"
 
+            [budget.day]
+            tokens = 1000000
+
             [cache.retrievals]
 
             [search.docs]

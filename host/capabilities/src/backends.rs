@@ -63,7 +63,7 @@ impl Backends {
         Backends {
             sql: sql::Databases::new(settings.sql, Arc::clone(&guards), handle.clone()),
             search: search::Indexes::new(settings.search, &caches, Arc::clone(&guards), handle.clone()),
-            llm: llm::Models::new(settings.llm, Arc::clone(&guards), handle.clone()),
+            llm: llm::Models::new(settings.llm, settings.budget, Arc::clone(&guards), handle.clone()),
             http: http::Egress::new(settings.http, Arc::clone(&guards), handle.clone()),
             keyvalue: keyvalue::Buckets::new(settings.keyvalue, &guards, handle),
             caches,
@@ -77,7 +77,7 @@ impl Backends {
         Backends {
             sql: self.sql.update(settings.sql),
             search: self.search.update(settings.search, &caches),
-            llm: self.llm.update(settings.llm),
+            llm: self.llm.update(settings.llm, settings.budget),
             http: self.http.update(settings.http),
             keyvalue: self.keyvalue.update(settings.keyvalue),
             caches,

@@ -59,6 +59,7 @@ pub struct Settings {
     pub sql: BTreeMap<String, sql::settings::Database>,
     pub search: BTreeMap<String, search::settings::Index>,
     pub llm: BTreeMap<String, llm::settings::Model>,
+    pub budget: BTreeMap<String, llm::settings::Budget>,
     pub http: http::settings::Egress,
     pub keyvalue: keyvalue::settings::KeyValue,
 }

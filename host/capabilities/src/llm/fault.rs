@@ -39,6 +39,8 @@ pub enum Kind {
     Invalid,
     /// The call's deadline was over before anything was sent.
     TooLate,
+    /// What the operator allows to be spent is used up for now.
+    BudgetExceeded,
 }
 
 /// Who may answer after a failure, while nothing was said yet.
@@ -65,6 +67,7 @@ impl Kind {
             Kind::Overloaded => "overloaded",
             Kind::Invalid => "invalid_argument",
             Kind::TooLate => "deadline_exceeded",
+            Kind::BudgetExceeded => "budget_exceeded",
         }
     }
 
@@ -77,7 +80,8 @@ impl Kind {
             | Kind::RateLimited
             | Kind::Failed
             | Kind::LeftAlone
-            | Kind::Overloaded => true,
+            | Kind::Overloaded
+            | Kind::BudgetExceeded => true,
         }
     }
 
@@ -85,9 +89,12 @@ impl Kind {
         match self {
             Kind::Unavailable | Kind::Timeout | Kind::RateLimited | Kind::Failed => Onward::Anywhere,
             Kind::Misconfigured | Kind::Forbidden => Onward::Elsewhere,
-            Kind::Rejected | Kind::LeftAlone | Kind::Overloaded | Kind::Invalid | Kind::TooLate => {
-                Onward::Nowhere
-            }
+            Kind::Rejected
+            | Kind::LeftAlone
+            | Kind::Overloaded
+            | Kind::Invalid
+            | Kind::TooLate
+            | Kind::BudgetExceeded => Onward::Nowhere,
         }
     }
 }
@@ -147,7 +154,8 @@ impl Judged for Fault {
                 | Kind::LeftAlone
                 | Kind::Overloaded
                 | Kind::Invalid
-                | Kind::TooLate,
+                | Kind::TooLate
+                | Kind::BudgetExceeded,
                 _,
             ) => return Verdict::Neither,
         };

@@ -9,6 +9,7 @@
 //! A completion starts at once, on the host's threads; it is read only as fast as
 //! somebody asks, and ends when it is dropped.
 
+mod budget;
 mod completion;
 mod fault;
 mod guest;
@@ -19,6 +20,7 @@ mod prompt;
 pub mod settings;
 mod substitutes;
 
+pub use budget::BudgetState;
 pub use completion::Completion;
 pub use fault::{Fault, Kind};
 pub use guest::Llm;

@@ -12,16 +12,18 @@ use segue_runtime::Meters;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::budget::{BudgetState, Budgets};
 use super::completion::Completion;
 use super::fault::{Fault, Kind};
 use super::offline;
 use super::openai::{Group, TargetCounts};
 use super::prompt::Prompt;
-use super::settings::{Model, OpenAi, Target, Targets};
+use super::settings::{Budget, Model, OpenAi, Target, Targets};
 
 /// What a call's completions come from.
 pub struct Models {
     models: BTreeMap<String, Provider>,
+    budgets: Budgets,
     guards: Arc<Guards>,
     handle: Handle,
 }
@@ -60,17 +62,27 @@ impl Models {
     /// Connections are made on `handle`, which has to drive input and output. What
     /// stands around each server is one of the `guards`: `llm.NAME`, and
     /// `llm.NAME/TARGET` where a model has several.
-    pub fn new(settings: BTreeMap<String, Model>, guards: Arc<Guards>, handle: Handle) -> Arc<Models> {
+    pub fn new(
+        settings: BTreeMap<String, Model>,
+        budgets: BTreeMap<String, Budget>,
+        guards: Arc<Guards>,
+        handle: Handle,
+    ) -> Arc<Models> {
         let none = Models {
             models: BTreeMap::new(),
+            budgets: Budgets::default(),
             guards,
             handle,
         };
-        none.update(settings)
+        none.update(settings, budgets)
     }
 
     /// The same under other settings.
-    pub fn update(&self, settings: BTreeMap<String, Model>) -> Arc<Models> {
+    pub fn update(
+        &self,
+        settings: BTreeMap<String, Model>,
+        budgets: BTreeMap<String, Budget>,
+    ) -> Arc<Models> {
         let models = settings.into_iter().map(|(name, model)| {
             let before = match self.models.get(&name) {
                 Some(Provider::OpenAi(group)) => Some(&**group),
@@ -86,6 +98,7 @@ impl Models {
         });
         Arc::new(Models {
             models: models.collect(),
+            budgets: self.budgets.update(budgets),
             guards: Arc::clone(&self.guards),
             handle: self.handle.clone(),
         })
@@ -116,6 +129,11 @@ impl Models {
         self.models.iter().flat_map(counted).collect()
     }
 
+    /// How each budget stands.
+    pub fn budgets(&self) -> Vec<BudgetState> {
+        self.budgets.state()
+    }
+
     /// Whether the model can write what was not given to it.
     pub fn generates(&self, model: &str) -> Result<bool, Fault> {
         Ok(matches!(self.provider(model)?, Provider::OpenAi(_)))
@@ -126,7 +144,8 @@ impl Models {
         prompt.check()?;
         match self.provider(model)? {
             Provider::OpenAi(group) => {
-                let answering = group.ask(prompt, asker)?;
+                let charged = self.budgets.admit(asker.plugin, model)?;
+                let answering = group.ask(prompt, asker, charged)?;
                 Ok(Completion::openai(answering))
             }
             Provider::Offline => {
@@ -141,6 +160,7 @@ impl Models {
         let models = BTreeMap::from([(String::from("main"), Provider::OpenAi(group))]);
         Arc::new(Models {
             models,
+            budgets: Budgets::default(),
             guards,
             handle,
         })

@@ -10,6 +10,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, header};
 pub use url::Url;
 
+use super::openai::Usage;
+
 /// `[llm.NAME]`, by its `provider`.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "there are a handful in a host")]
@@ -39,6 +41,44 @@ pub struct Target {
     /// At least 1.
     pub weight: u32,
     pub server: OpenAi,
+}
+
+/// What a million tokens cost, in the operator's currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Price {
+    pub input: f64,
+    pub output: f64,
+}
+
+impl Price {
+    pub(super) fn of(self, usage: Usage) -> f64 {
+        let million = 1e6;
+        (usage.input_tokens as f64 * self.input + usage.output_tokens as f64 * self.output) / million
+    }
+}
+
+/// Who has an account of his own in a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// Without authentication there is one.
+    Tenant,
+    Plugin,
+    Model,
+}
+
+/// `[budget.NAME]`: what may be spent on models.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Budget {
+    /// Empty: one account for all.
+    pub per: Vec<Per>,
+    pub tokens: Option<u64>,
+    /// As [`Price`] has it.
+    pub cost: Option<f64>,
+    pub period: Duration,
+    /// Whose questions are counted. Empty: everybody's.
+    pub plugins: Vec<String>,
+    /// Questions to which are counted. Empty: to any.
+    pub models: Vec<String>,
 }
 
 /// `provider = "openai"`. Already validated: no bound is 0.
@@ -71,6 +111,8 @@ pub struct OpenAi {
     pub max_in_flight: usize,
     /// The longest answer, in bytes; a longer one fails.
     pub max_answer: u64,
+    /// What its tokens cost.
+    pub price: Price,
     /// How often it is looked whether the server is there. Without it, only by
     /// asking for answers.
     pub health_interval: Option<Duration>,
@@ -102,6 +144,7 @@ impl OpenAi {
             idle_timeout: OpenAi::IDLE_TIMEOUT,
             max_in_flight: OpenAi::MAX_IN_FLIGHT,
             max_answer: OpenAi::MAX_ANSWER,
+            price: Price::default(),
             health_interval: None,
         }
     }

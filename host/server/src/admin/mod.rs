@@ -38,6 +38,7 @@ pub(crate) fn routes() -> Vec<Served> {
         Served::get("/breakers", breakers),
         Served::get("/caches", caches),
         Served::post("/caches/{name}/invalidate", invalidate),
+        Served::get("/budgets", budgets),
         Served::post("/breakers/reset", reset_breaker),
         Served::get("/sessions", sessions),
         Served::get("/config", config),
@@ -183,6 +184,12 @@ async fn reset_breaker(State(app): State<Arc<App>>, body: Bytes) -> Result<Respo
 async fn caches(State(app): State<Arc<App>>) -> Response {
     let state = app.snapshot().backends.caches().state();
     respond::json(StatusCode::OK, json!({ "caches": state }))
+}
+
+/// What was spent of each budget, by whom, and what is left of it.
+async fn budgets(State(app): State<Arc<App>>) -> Response {
+    let state = app.snapshot().backends.models().budgets();
+    respond::json(StatusCode::OK, json!({ "budgets": state }))
 }
 
 #[derive(Default, Deserialize)]

@@ -7,6 +7,7 @@
 //! not be there: the host starts all the same, plugins are told
 //! `store_unavailable`, and `segue check` counts it as a fault.
 
+mod budgets;
 mod models;
 mod read;
 mod remote;
@@ -32,6 +33,7 @@ pub struct Backends {
     pub sql: BTreeMap<String, Sql>,
     pub search: BTreeMap<String, Search>,
     pub llm: BTreeMap<String, Llm>,
+    pub budget: BTreeMap<String, Budget>,
     pub http: Http,
     pub keyvalue: KeyValue,
 }
@@ -200,10 +202,48 @@ pub struct ModelServer {
     /// Bytes of one answer. Default 1 MiB, 1 KiB to 1 GiB. Past it:
     /// `upstream_failed`.
     pub max_answer: u64,
+    /// What a million tokens of prompts cost, in a currency of your choice. Default
+    /// 0, up to 1,000,000.
+    pub input_cost: f64,
+    /// The same of answers.
+    pub output_cost: f64,
     /// How often `GET /models` looks whether the server is there; what is not is
     /// asked only if no other target is. Default never, 100 ms to 1 h.
     #[serde(serialize_with = "optional_duration")]
     pub health_interval: Option<Duration>,
+}
+
+/// `[budget.NAME]`: what may be spent on models. Default none, at most 100. Past it
+/// `budget_exceeded`, with the time until there is something again; what has begun
+/// is finished. One with the provider "offline" costs nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Budget {
+    /// Who has a share of his own. Default nobody: there is one for all.
+    pub per: Vec<BudgetPer>,
+    /// Whose questions are counted, by the plugin's file. Default everybody's, at
+    /// most 100.
+    pub plugins: Vec<String>,
+    /// To which models. Default any, at most 100.
+    pub models: Vec<String>,
+    /// Tokens within `period`, of prompts and answers together. 1 to 10^15. A
+    /// budget has these, or a cost, or both.
+    pub tokens: Option<u64>,
+    /// By `input_cost` and `output_cost` of the models. 0.000001 to 10^9.
+    pub cost: Option<f64>,
+    /// It begins with the first question after the one before has ended. Default
+    /// 1 day, 1 s to 366 days.
+    #[serde(serialize_with = "duration")]
+    pub period: Duration,
+}
+
+/// Who has a share of his own in a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetPer {
+    /// Each tenant. Without authentication there is one.
+    Tenant,
+    Plugin,
+    Model,
 }
 
 /// `[http]`: requests that plugins send. Which hosts a plugin may reach is
@@ -261,6 +301,7 @@ impl Backends {
             sql: each(&self.sql),
             search: each(&self.search),
             llm: each(&self.llm),
+            budget: each(&self.budget),
             http: (&self.http).into(),
             keyvalue: (&self.keyvalue).into(),
         }
@@ -373,7 +414,30 @@ fn openai(it: &ModelServer, max_in_flight: usize) -> llm::settings::OpenAi {
         idle_timeout: it.idle_timeout,
         max_in_flight,
         max_answer: it.max_answer,
+        price: llm::settings::Price {
+            input: it.input_cost,
+            output: it.output_cost,
+        },
         health_interval: it.health_interval,
+    }
+}
+
+impl From<&Budget> for llm::settings::Budget {
+    fn from(it: &Budget) -> Self {
+        use llm::settings::Per;
+        let per = |per: &BudgetPer| match per {
+            BudgetPer::Tenant => Per::Tenant,
+            BudgetPer::Plugin => Per::Plugin,
+            BudgetPer::Model => Per::Model,
+        };
+        llm::settings::Budget {
+            per: it.per.iter().map(per).collect(),
+            tokens: it.tokens,
+            cost: it.cost,
+            period: it.period,
+            plugins: it.plugins.clone(),
+            models: it.models.clone(),
+        }
     }
 }
 

@@ -44,7 +44,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use backends::{
-    Backends, Cache, DatabaseUrl, Http, KeyValue, Llm, ModelServer, OpenAi, Search, Sql, Target,
+    Backends, Budget, BudgetPer, Cache, DatabaseUrl, Http, KeyValue, Llm, ModelServer, OpenAi, Search, Sql,
+    Target,
 };
 pub use exposure::exposure;
 pub use faults::{Fault, Faults, Place};

@@ -14,7 +14,8 @@ use super::value::time;
 /// Keys that take effect at once when the config is read again; a section
 /// stands for all its keys. Every other key needs a restart, so a new key is
 /// safe until somebody shows that it is hot.
-const HOT: [&str; 32] = [
+const HOT: [&str; 33] = [
+    "budget",
     "cache",
     "endpoint",
     "health",
@@ -80,6 +81,7 @@ impl Config {
             ("sql", json!(self.backends.sql)),
             ("search", json!(self.backends.search)),
             ("llm", json!(self.backends.llm)),
+            ("budget", json!(self.backends.budget)),
             ("http", json!(self.backends.http)),
             ("keyvalue", json!(self.backends.keyvalue)),
             ("resilience", json!(self.resilience)),

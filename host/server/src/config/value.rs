@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -151,13 +152,25 @@ pub(super) fn count32(range: RangeInclusive<u32>) -> impl Fn(&Value<'_>) -> Pars
 
 /// A number that may have a fraction, within `range`.
 pub(super) fn fraction(range: RangeInclusive<f32>) -> impl Fn(&Value<'_>) -> Parsed<f32> {
+    number(range, |whole| whole as f32)
+}
+
+/// [`fraction`] of what is added up, such as money.
+pub(super) fn decimal(range: RangeInclusive<f64>) -> impl Fn(&Value<'_>) -> Parsed<f64> {
+    number(range, |whole| whole as f64)
+}
+
+fn number<T: FromStr + PartialOrd + Display + Copy>(
+    range: RangeInclusive<T>,
+    of_whole: fn(i128) -> T,
+) -> impl Fn(&Value<'_>) -> Parsed<T> {
     move |value| {
         let (low, high) = (*range.start(), *range.end());
         let mend = format!("write a number from {low} to {high}");
         let found = match value {
             Value::Said(text) => text.trim().parse().ok(),
             Value::Written(DeValue::Float(number)) => number.as_str().replace('_', "").parse().ok(),
-            Value::Written(DeValue::Integer(number)) => Some(integer(number) as f32),
+            Value::Written(DeValue::Integer(number)) => Some(of_whole(integer(number))),
             Value::Written(other) => return Err(Complaint::wrong_type("a number", other, &mend)),
         };
         match found {

@@ -60,6 +60,8 @@ pub(crate) const KNOWN: &[Known] = &[
     known("segue_retries_total", &["dependency", "outcome"]),
     known("segue_llm_requests_total", &["model", "target", "outcome"]),
     known("segue_llm_tokens_total", &["model", "target", "direction"]),
+    known("segue_llm_cost_total", &["model", "target"]),
+    known("segue_llm_budget_remaining", &["budget", "unit"]),
     known("segue_rate_limited_total", &["limit"]),
     known("segue_shed_total", &["reason"]),
     known("segue_cache_requests_total", &["cache", "outcome"]),

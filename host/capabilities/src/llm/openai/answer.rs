@@ -22,6 +22,18 @@ pub struct Usage {
 }
 
 impl Usage {
+    pub(in super::super) fn total(self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// Of each the more.
+    pub(super) fn or_more(self, other: Usage) -> Usage {
+        Usage {
+            input_tokens: self.input_tokens.max(other.input_tokens),
+            output_tokens: self.output_tokens.max(other.output_tokens),
+        }
+    }
+
     /// What has come to it since it was `before`.
     pub(super) fn since(self, before: Usage) -> Usage {
         Usage {

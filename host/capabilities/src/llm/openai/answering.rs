@@ -79,6 +79,9 @@ impl Answering {
                     let step = open.reading.poll(context);
                     let cost = open.reading.usage();
                     open.attempt.costs(cost);
+                    if let Poll::Ready(Step::Text(text)) = &step {
+                        open.attempt.said(text.len());
+                    }
                     self.count(cost);
                     return match ready!(step) {
                         Step::Text(text) => Poll::Ready(Some(Ok(text))),

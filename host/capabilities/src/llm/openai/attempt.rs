@@ -5,7 +5,8 @@
 //! included. One that its client leaves says nothing about the server. One that
 //! is dropped because the call's deadline was over before the first text is the
 //! server's failure, if it had a fair time: a second, or half of its patience if
-//! that is less.
+//! that is less. What it cost is settled with it ([`budget`](super::super::budget)
+//! says by what rule).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use segue_resilience::{Admission, Judged};
 use tokio::time::Instant;
 
+use super::super::budget::{Bill, estimate};
 use super::super::fault::{Fault, Kind};
 use super::Usage;
 use super::tally::{Outcome, Tally};
@@ -30,7 +32,18 @@ pub(super) struct Attempt {
     begun: bool,
     /// Whether it is the only server of its model.
     alone: bool,
-    cost: Usage,
+    bill: Bill,
+    prompt_bytes: u64,
+    answer_bytes: u64,
+    /// What the server told so far.
+    told: Option<Usage>,
+}
+
+/// What an answer is charged by.
+enum Ended {
+    Finished,
+    BrokeOff,
+    Refused,
 }
 
 impl Attempt {
@@ -41,6 +54,7 @@ impl Attempt {
         patience: Duration,
         deadline: Option<Instant>,
         alone: bool,
+        (bill, prompt_bytes): (Bill, usize),
     ) -> Attempt {
         Attempt {
             admission: Some(admission),
@@ -50,7 +64,10 @@ impl Attempt {
             deadline,
             begun: false,
             alone,
-            cost: Usage::default(),
+            bill,
+            prompt_bytes: prompt_bytes as u64,
+            answer_bytes: 0,
+            told: None,
         }
     }
 
@@ -59,15 +76,32 @@ impl Attempt {
         self.begun = true;
     }
 
+    /// So much text has come.
+    pub(super) fn said(&mut self, bytes: usize) {
+        self.answer_bytes += bytes as u64;
+    }
+
     /// What the server says that it cost so far.
     pub(super) fn costs(&mut self, cost: Option<Usage>) {
         if let Some(cost) = cost {
-            self.tally.tokens(cost.since(self.cost));
-            self.cost = cost;
+            self.told = Some(cost);
         }
     }
 
+    fn settle(&mut self, ended: Ended) {
+        let guess = estimate(self.prompt_bytes, self.answer_bytes);
+        let usage = match ended {
+            Ended::Finished => self.told.unwrap_or(guess),
+            Ended::BrokeOff => self.told.unwrap_or_default().or_more(guess),
+            Ended::Refused => self.told.unwrap_or_default(),
+        };
+        self.bill.comes_to(usage);
+        self.tally.tokens(usage);
+        self.tally.costs(self.bill.cost());
+    }
+
     pub(super) fn succeeded(mut self) {
+        self.settle(Ended::Finished);
         self.tally.ended(Outcome::Success);
         if let Some(admission) = self.admission.take() {
             admission.succeeded();
@@ -75,6 +109,10 @@ impl Attempt {
     }
 
     pub(super) fn failed(mut self, fault: &Fault) {
+        self.settle(match fault.kind {
+            Kind::Timeout | Kind::Failed => Ended::BrokeOff,
+            _ => Ended::Refused,
+        });
         self.tally.ended(Outcome::of(fault.kind));
         let Some(admission) = self.admission.take() else {
             return;
@@ -102,6 +140,7 @@ impl Drop for Attempt {
         let Some(admission) = self.admission.take() else {
             return;
         };
+        self.settle(Ended::BrokeOff);
         if !self.begun && self.is_late() && self.had_its_time() {
             self.tally.ended(Outcome::Timeout);
             admission.failed(None);

@@ -2,6 +2,7 @@
 //! of the server's settings.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::super::fault::Kind;
 use super::Usage;
@@ -49,7 +50,7 @@ impl Outcome {
             Kind::RateLimited => Outcome::RateLimited,
             Kind::Failed => Outcome::Failed,
             Kind::Rejected | Kind::Misconfigured | Kind::Forbidden | Kind::Invalid => Outcome::Rejected,
-            Kind::LeftAlone | Kind::Overloaded | Kind::TooLate => Outcome::Cancelled,
+            Kind::LeftAlone | Kind::Overloaded | Kind::TooLate | Kind::BudgetExceeded => Outcome::Cancelled,
         }
     }
 }
@@ -60,17 +61,21 @@ pub(super) struct Tally {
     ended: [AtomicU64; Outcome::ALL.len()],
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
+    cost: Mutex<f64>,
 }
 
 /// What was counted of one server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TargetCounts {
     pub model: String,
     /// Its name in `[llm.MODEL.targets]`; empty where there are none.
     pub target: String,
     /// Requests, by how they ended.
     pub requests: Vec<(Outcome, u64)>,
+    /// As its server counted them, else by estimate.
     pub tokens: Usage,
+    /// Of these tokens, by the operator's prices.
+    pub cost: f64,
 }
 
 impl Tally {
@@ -88,6 +93,10 @@ impl Tally {
             .fetch_add(more.output_tokens, Ordering::Relaxed);
     }
 
+    pub(super) fn costs(&self, more: f64) {
+        *self.cost.lock().unwrap_or_else(PoisonError::into_inner) += more;
+    }
+
     pub(super) fn counts(&self, model: &str, target: &str) -> TargetCounts {
         let all = Outcome::ALL.iter().zip(&self.ended);
         TargetCounts {
@@ -96,6 +105,7 @@ impl Tally {
             requests: all
                 .map(|(outcome, count)| (*outcome, count.load(Ordering::Relaxed)))
                 .collect(),
+            cost: *self.cost.lock().unwrap_or_else(PoisonError::into_inner),
             tokens: Usage {
                 input_tokens: self.input_tokens.load(Ordering::Relaxed),
                 output_tokens: self.output_tokens.load(Ordering::Relaxed),

@@ -32,6 +32,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::super::budget::{Bill, Charged};
 use super::super::fault::{Fault, Kind, Onward};
 use super::super::models::Asker;
 use super::super::prompt::Prompt;
@@ -65,6 +66,7 @@ struct Question {
     prompt: Prompt,
     traceparent: String,
     deadline: Option<Instant>,
+    charged: Arc<Charged>,
 }
 
 impl Group {
@@ -134,6 +136,7 @@ impl Group {
         self: &Arc<Group>,
         prompt: &Prompt,
         asker: Asker<'_>,
+        charged: Arc<Charged>,
     ) -> Result<Answering, Fault> {
         let place = self.places.take(asker.plugin, self.max_in_flight);
         let place = place.map_err(|full| {
@@ -148,6 +151,7 @@ impl Group {
             prompt: prompt.clone(),
             traceparent: String::from(asker.traceparent),
             deadline: asker.deadline,
+            charged,
         };
         let opening = self.handle.spawn(Arc::clone(self).open(question));
         let opening = AbortOnDropHandle::new(opening);
@@ -290,7 +294,10 @@ impl Member {
         let most = self.guard.policy().timeout;
         let patience = most.map_or(own, |most| most.min(own));
         let tally = Arc::clone(&self.tally);
-        let mut attempt = Attempt::new(admission, tally, patience, question.deadline, alone);
+        let bytes = question.prompt.bytes();
+        let bill = Bill::new(Arc::clone(&question.charged), self.client.settings().price, bytes);
+        let deadline = question.deadline;
+        let mut attempt = Attempt::new(admission, tally, patience, deadline, alone, (bill, bytes));
         let until = Instant::now() + patience;
         let until = question.deadline.map_or(until, |deadline| deadline.min(until));
         match self

@@ -32,6 +32,7 @@ fn prompt() -> Prompt {
 fn models(settings: OpenAi) -> Arc<Models> {
     Models::new(
         BTreeMap::from([(String::from("main"), Model::OpenAi(settings))]),
+        BTreeMap::new(),
         Guards::permissive(),
         Handle::current(),
     )
@@ -342,23 +343,23 @@ async fn what_did_not_change_is_carried_over() {
     before.until_pooled(1).await;
 
     let named = |model: Model| BTreeMap::from([(String::from("main"), model)]);
-    let same = before.update(named(Model::OpenAi(settings.clone())));
+    let same = before.update(named(Model::OpenAi(settings.clone())), BTreeMap::new());
     same.until_pooled(1).await;
     assert!(same.state()[0].detail.contains("went well"), "{:?}", same.state());
     let mut other = settings;
     other.max_tokens = Some(7);
-    let changed = same.update(named(Model::OpenAi(other)));
+    let changed = same.update(named(Model::OpenAi(other)), BTreeMap::new());
     changed.until_pooled(0).await;
     assert!(
         changed.state()[0].detail.contains("not asked yet"),
         "{:?}",
         changed.state()
     );
-    let offline = changed.update(named(Model::Offline));
+    let offline = changed.update(named(Model::Offline), BTreeMap::new());
     assert_eq!(offline.generates("main"), Ok(false));
     assert_eq!(
         offline
-            .update(BTreeMap::new())
+            .update(BTreeMap::new(), BTreeMap::new())
             .generates("main")
             .unwrap_err()
             .kind,

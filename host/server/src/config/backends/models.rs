@@ -11,7 +11,7 @@ use crate::config::reader::{Shape, Table};
 use crate::config::secret::Secret;
 use crate::config::sections::is_name;
 use crate::config::value::{
-    self, Complaint, GIB, KIB, Value, amount, choice, count32, duration, fraction, size,
+    self, Complaint, GIB, KIB, Value, amount, choice, count32, decimal, duration, fraction, size,
 };
 
 const MAX_MODEL_BYTES: usize = 256;
@@ -20,7 +20,7 @@ const MAX_TARGETS: usize = 16;
 const MAX_HEADERS: usize = 16;
 
 /// The keys of a server.
-const SERVER_KEYS: [&str; 10] = [
+const SERVER_KEYS: [&str; 12] = [
     "base_url",
     "api_key",
     "model",
@@ -31,6 +31,8 @@ const SERVER_KEYS: [&str; 10] = [
     "idle_timeout",
     "max_answer",
     "health_interval",
+    "input_cost",
+    "output_cost",
 ];
 
 #[derive(Clone, Copy)]
@@ -185,6 +187,8 @@ struct Said {
     idle_timeout: Option<Duration>,
     max_answer: Option<u64>,
     health_interval: Option<Duration>,
+    input_cost: Option<f64>,
+    output_cost: Option<f64>,
 }
 
 impl Said {
@@ -210,6 +214,8 @@ impl Said {
             idle_timeout: t.read("idle_timeout", duration(waits)),
             max_answer: t.read("max_answer", size(KIB..=GIB)),
             health_interval: t.read("health_interval", duration(ms(100)..=seconds(3600))),
+            input_cost: t.read("input_cost", decimal(0.0..=1e6)),
+            output_cost: t.read("output_cost", decimal(0.0..=1e6)),
         }
     }
 
@@ -238,6 +244,8 @@ impl Said {
             idle_timeout: self.idle_timeout.or(usual.idle_timeout),
             max_answer: self.max_answer.or(usual.max_answer),
             health_interval: self.health_interval.or(usual.health_interval),
+            input_cost: self.input_cost.or(usual.input_cost),
+            output_cost: self.output_cost.or(usual.output_cost),
         }
     }
 
@@ -254,6 +262,8 @@ impl Said {
             idle_timeout: self.idle_timeout.unwrap_or(Usual::IDLE_TIMEOUT),
             max_answer: self.max_answer.unwrap_or(Usual::MAX_ANSWER),
             health_interval: self.health_interval,
+            input_cost: self.input_cost.unwrap_or_default(),
+            output_cost: self.output_cost.unwrap_or_default(),
         })
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use segue_capabilities::{keyvalue, search, sql};
 
+use super::budgets::{self, budget};
 use super::models::model;
 use super::remote::egress;
 use super::{Backends, Cache, DatabaseUrl, KeyValue, Search, Sql};
@@ -44,6 +45,7 @@ pub(in crate::config) fn backends(root: &Table<'_, '_>, state: &Path) -> (Backen
         sql: named(root, "sql", &mut names, database),
         search: named(root, "search", &mut names, index),
         llm: named(root, "llm", &mut names, model),
+        budget: named(root, "budget", &mut names, budget),
         http: egress(root),
         keyvalue: buckets(root, state),
     };
@@ -55,6 +57,8 @@ pub(in crate::config) fn backends(root: &Table<'_, '_>, state: &Path) -> (Backen
             &backends.cache,
         );
     }
+    let models = names.get("llm").map(Vec::as_slice).unwrap_or_default();
+    budgets::check(root, &backends.budget, &backends.llm, models);
     (backends, names)
 }
 

@@ -2,6 +2,7 @@
 //! place; overrides have one order; nothing secret is told.
 
 mod backends;
+mod budgets;
 mod faults;
 mod metrics;
 mod models;

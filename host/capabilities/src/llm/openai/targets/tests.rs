@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::super::super::settings::{Model, OpenAi, Target};
+use super::super::super::settings::{Budget, Model, OpenAi, Target};
 use super::super::super::{Completion, Models, Piece};
 use super::*;
 
@@ -20,6 +20,8 @@ const GOOD: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n\
     data: [DONE]\n\n";
 const HALF: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n\
     data: {\"choices\":[{\"delta\":{\"content\":\"hel\"}}]}\n\n";
+const UNCOUNTED: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n\
+    data: {\"choices\":[{\"delta\":{\"content\":\"hello\"}}]}\n\ndata: [DONE]\n\n";
 const BROKEN: &str = "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n";
 const BUSY: &str = "HTTP/1.1 429 Slow Down\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n";
 const NO_KEY: &str = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n";
@@ -126,6 +128,14 @@ struct Bed {
 }
 
 fn bed<const N: usize>(policy: Policy, targets: [(&str, Target); N]) -> Bed {
+    bed_with(BTreeMap::new(), policy, targets)
+}
+
+fn bed_with<const N: usize>(
+    budgets: BTreeMap<String, Budget>,
+    policy: Policy,
+    targets: [(&str, Target); N],
+) -> Bed {
     let guards = Guards::new(Arc::new(policy));
     let targets = targets.map(|(name, target)| (String::from(name), target));
     let model = Model::Targets(Targets {
@@ -134,7 +144,7 @@ fn bed<const N: usize>(policy: Policy, targets: [(&str, Target); N]) -> Bed {
     });
     let models = BTreeMap::from([(String::from("main"), model)]);
     Bed {
-        models: Models::new(models, Arc::clone(&guards), Handle::current()),
+        models: Models::new(models, budgets, Arc::clone(&guards), Handle::current()),
         guards,
     }
 }
@@ -432,7 +442,7 @@ async fn what_was_asked_of_each_is_counted_and_stays_over_a_change() {
     });
     let models = bed
         .models
-        .update(BTreeMap::from([(String::from("main"), changed)]));
+        .update(BTreeMap::from([(String::from("main"), changed)]), BTreeMap::new());
     assert_eq!(counted(&models), expected);
 }
 
@@ -457,4 +467,62 @@ async fn those_of_one_order_are_chosen_by_weight_and_the_next_ones_not_at_all() 
     let counts = fakes.each_ref().map(Fake::count);
     assert!(counts[0] > counts[1] && counts[1] > 0, "{counts:?}");
     assert_eq!((counts[0] + counts[1], counts[2]), (200, 0));
+}
+
+/// One of 1,000 tokens, for all.
+fn budget() -> BTreeMap<String, Budget> {
+    let budget = Budget {
+        per: Vec::new(),
+        tokens: Some(1000),
+        cost: None,
+        period: Duration::from_secs(3600),
+        plugins: Vec::new(),
+        models: Vec::new(),
+    };
+    BTreeMap::from([(String::from("hour"), budget)])
+}
+
+// O18
+#[tokio::test]
+async fn an_answer_is_charged_however_it_ends() {
+    // "Hello?" is 2 tokens by estimate, "hel" and "hello" are 1 and 2.
+    for (answer, tokens) in [
+        (GOOD, 7),
+        (BROKEN, 0),
+        (BUSY, 0),
+        (WRONG, 0),
+        (HALF, 2 + 1),
+        (UNCOUNTED, 2 + 2),
+        (HANG, 2),
+    ] {
+        let first = Fake::start(answer).await;
+        let mut target = first.target(1, 1);
+        target.server.first_token_timeout = Duration::from_millis(100);
+        let bed = bed_with(budget(), policy(0), [("a", target)]);
+        bed.read().await;
+        let counted = bed.models.counts().remove(0).tokens;
+        let spent = bed.models.budgets().remove(0).tokens;
+        let all = counted.input_tokens + counted.output_tokens;
+        assert_eq!((spent, all), (tokens, tokens), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_by_its_client_is_charged_too() {
+    let first = Fake::start(STALL).await;
+    let bed = bed_with(budget(), policy(0), [("a", first.target(1, 1))]);
+    let spent = || bed.models.budgets().remove(0).tokens;
+    let mut begun = bed.ask();
+    assert_eq!(begun.next().await, Ok(Some(String::from("hel"))));
+    assert_eq!(spent(), 2, "the prompt, as soon as it was sent");
+    drop(begun);
+    assert_eq!(spent(), 3);
+    first.says(HANG);
+    let silent = bed.ask();
+    first.count.clone().wait_for(|count| *count == 2).await.unwrap();
+    drop(silent);
+    while bed.stats("main/a").2 < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(spent(), 5);
 }
