@@ -197,7 +197,7 @@ const CASES: &[Case] = &[
         "[plugins.max_grants]\nfilesystem = [\"/\"]",
         "unknown_capability",
         2,
-        "what can be granted is http, keyvalue, llm, search, session, sql",
+        "what can be granted is cache, http, keyvalue, llm, search, session, sql",
     ),
     Case(
         "[sql.shop]\nurl = \"sqlite:s\"\n[plugins.max_grants]\nsql = [\"shpo\"]",

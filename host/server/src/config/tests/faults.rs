@@ -159,7 +159,7 @@ const CASES: &[Case] = &[
         "[admin]\ntoken = \"file:no/such\"",
         "unresolved_secret",
         2,
-        "/srv/segue/no/such, unreadable",
+        "/srv/segue/no/such, and there is no such file",
     ),
     Case(
         "[admin]\ntoken = \"hunter2hunter2\"",
