@@ -141,7 +141,7 @@ pub enum CallError {
     StackExhausted,
     #[error("the handler needed more memory than its limit of {limit_bytes} bytes")]
     MemoryExceeded { limit_bytes: u64 },
-    #[error("the handler did not end within {}", humantime::format_duration(*deadline))]
+    #[error("the handler did not end within {}", crate::units::format_duration(*deadline))]
     DeadlineExceeded { deadline: Duration },
     #[error("the reply is larger than its limit of {limit_bytes} bytes")]
     ReplyTooLarge { limit_bytes: u64 },

@@ -79,6 +79,23 @@ pub fn format_size(bytes: u64) -> String {
     }
 }
 
+/// A duration as people say it, without what no person asked for: `2s` for what is
+/// left of two seconds when the work begins. Exact below a second to the millisecond,
+/// beyond it to a hundredth.
+pub fn format_duration(duration: Duration) -> String {
+    let unit = if duration < Duration::from_millis(995) {
+        1
+    } else {
+        10
+    };
+    let micros = duration.as_micros() + 500 * unit;
+    let millis = micros / (1000 * unit) * unit;
+    match u64::try_from(millis) {
+        Ok(0) | Err(_) => humantime::format_duration(duration).to_string(),
+        Ok(millis) => humantime::format_duration(Duration::from_millis(millis)).to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +133,22 @@ mod tests {
         assert_eq!(parse_duration(" 250ms"), Ok(Duration::from_millis(250)));
         for text in ["", "30", "s", "-1s", "soon"] {
             assert!(parse_duration(text).unwrap_err().contains("\"30s\""), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_print_without_what_was_lost_on_the_way() {
+        for (nanos, text) in [
+            (1_999_987_271, "2s"),
+            (29_999_900_000, "30s"),
+            (1_500_000_000, "1s 500ms"),
+            (249_999_000, "250ms"),
+            (999_999_000, "1s"),
+            (90_000_000_000, "1m 30s"),
+            (12_000, "12us"),
+            (0, "0s"),
+        ] {
+            assert_eq!(format_duration(Duration::from_nanos(nanos)), text);
         }
     }
 

@@ -34,7 +34,7 @@ pub fn of_call(handler: &str, error: &CallError) -> RequestError {
             ErrorCode::DeadlineExceeded,
             format!(
                 "the handler {handler} did not end within {}",
-                humantime::format_duration(*deadline)
+                segue_runtime::units::format_duration(*deadline)
             ),
         ),
         CallError::ReplyTooLarge { limit_bytes } => new(
