@@ -6,7 +6,7 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `state.rs` | what was seen, what is owed, what to send next |
-//! | `message.rs`, `answer.rs` | one message; its answer, written forward only |
+//! | `message.rs`, `answer.rs`, `marks.rs` | one message; its answer, written forward only; what it cites |
 //! | `frame.rs`, `event.rs` | what comes in, what there is to tell |
 //! | `link.rs`, `address.rs`, `backoff.rs` | the connection: kept, made, made again |
 //! | `input.rs`, `screen.rs`, `evidence.rs`, `hyperlink.rs` | the person |
@@ -20,6 +20,7 @@ mod frame;
 mod hyperlink;
 mod input;
 mod link;
+mod marks;
 mod message;
 mod screen;
 mod state;

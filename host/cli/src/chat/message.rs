@@ -1,5 +1,6 @@
 //! One message: how it is asked, how far it is, what there is to tell of it.
 
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use super::answer::{Answer, Piece};
 use super::event::{Event, Failure};
 use super::evidence;
 use super::frame::Frame;
+use super::marks::Marks;
 
 /// How a message is to be asked.
 #[derive(Debug, Clone)]
@@ -42,8 +44,10 @@ pub(super) struct Message {
     pub(super) answer: Answer,
     /// What there is to tell of it, once it is its turn.
     pub(super) held: Vec<Event>,
-    /// What its answer cites, by handler: told below it.
+    /// What its answer may cite, by handler: told below it.
     cited: Vec<(String, Value)>,
+    /// What each handler's answer refers to.
+    marks: HashMap<String, Marks>,
 }
 
 /// Citations of one answer that are told; more no person reads.
@@ -76,6 +80,7 @@ impl Message {
             answer: Answer::default(),
             held: Vec::new(),
             cited: Vec::new(),
+            marks: HashMap::new(),
         }
     }
 
@@ -86,10 +91,26 @@ impl Message {
         self.held.push(Event::Failed(failure));
     }
 
+    /// What the answer refers to; all there is, where it refers to nothing. What was
+    /// found and is not referred to, the answer does not rest on.
     fn tell_cited(&mut self) {
-        let cited = std::mem::take(&mut self.cited).into_iter();
-        self.held
-            .extend(cited.map(|(handler, data)| Event::Data { handler, data }));
+        let cited = std::mem::take(&mut self.cited);
+        let refers = |(handler, data): &(String, Value)| {
+            let number = data.get("n").and_then(Value::as_u64);
+            let marks = self.marks.get(handler);
+            number.is_some_and(|number| marks.is_some_and(|marks| marks.has(number)))
+        };
+        let referring: HashSet<String> = cited
+            .iter()
+            .filter(|citation| refers(citation))
+            .map(|(handler, _)| handler.clone())
+            .collect();
+        for citation in cited {
+            if refers(&citation) || !referring.contains(&citation.0) {
+                let (handler, data) = citation;
+                self.held.push(Event::Data { handler, data });
+            }
+        }
     }
 
     /// A citation comes before the answer, is read after it, and is told once,
@@ -109,11 +130,15 @@ impl Message {
                 self.phase = Phase::Running;
                 return;
             }
-            "chunk" => match self.answer.hear(frame.handler(), &frame.content, frame.replayed) {
-                Piece::Nothing => return,
-                Piece::Text(text) => Event::Text(text),
-                Piece::Again(text) => Event::Again(text),
-            },
+            "chunk" => {
+                let marks = self.marks.entry(frame.handler().to_owned()).or_default();
+                marks.hear(&frame.content);
+                match self.answer.hear(frame.handler(), &frame.content, frame.replayed) {
+                    Piece::Nothing => return,
+                    Piece::Text(text) => Event::Text(text),
+                    Piece::Again(text) => Event::Again(text),
+                }
+            }
             "status" => Event::Status {
                 handler: handler(),
                 text: frame.text.clone(),
@@ -128,6 +153,7 @@ impl Message {
             },
             "restart" => {
                 self.cited.retain(|(handler, _)| handler != frame.handler());
+                self.marks.remove(frame.handler());
                 match self.answer.restart(frame.handler()) {
                     true => Event::Void,
                     false => return,

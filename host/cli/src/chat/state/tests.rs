@@ -338,15 +338,17 @@ fn citations_are_told_below_the_answer_once_and_without_those_of_a_void_one() {
     assert_eq!(hear(&mut talk, restart), []);
     assert_eq!(hear(&mut talk, &citation(4, 1)), []);
     assert_eq!(hear(&mut talk, &citation(5, 1)), []);
-    let rows = r#"{"type":"data","seq":6,"id":"m1","handler":"sql","data":{"kind":"sql"}}"#;
+    // Found, and not referred to.
+    assert_eq!(hear(&mut talk, &citation(6, 2)), []);
+    let rows = r#"{"type":"data","seq":7,"id":"m1","handler":"sql","data":{"kind":"sql"}}"#;
     assert!(matches!(hear(&mut talk, rows)[..], [Event::Data { .. }]));
     hear(
         &mut talk,
-        r#"{"type":"chunk","seq":7,"id":"m1","handler":"doc","content":"two [1]"}"#,
+        r#"{"type":"chunk","seq":8,"id":"m1","handler":"doc","content":"two [1]"}"#,
     );
     let end = hear(
         &mut talk,
-        r#"{"type":"done","seq":8,"id":"m1","parts":[],"ms":1}"#,
+        r#"{"type":"done","seq":9,"id":"m1","parts":[],"ms":1}"#,
     );
     let told = |data: &Value| data["n"] == 1;
     assert!(
