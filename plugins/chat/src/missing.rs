@@ -15,12 +15,13 @@ pub(crate) fn no_writer(model: &str) -> String {
     format!(
         "I can only talk through a language model that writes, and `{model}` is of the provider \
          `offline`, which only repeats from documents or rows that it is given. \
-         This is what is needed:\n\n{}",
-        lines(model)
+         This is what is needed:\n\n{}```",
+        server(model)
     )
 }
 
-fn lines(model: &str) -> String {
+/// A model that writes, with the fence open.
+fn server(model: &str) -> String {
     format!(
         "In segue.toml, any server that speaks the OpenAI protocol:\n\
          ```toml\n\
@@ -28,8 +29,14 @@ fn lines(model: &str) -> String {
          provider = \"openai\"\n\
          base_url = \"https://llm.example.com/v1\"\n\
          api_key = \"env:LLM_KEY\"\n\
-         model = \"the model's name there\"\n\
-         \n\
+         model = \"the model's name there\"\n"
+    )
+}
+
+/// Everything, from the model to the grant.
+fn lines(model: &str) -> String {
+    format!(
+        "{}\n\
          [plugins.max_grants]\n\
          llm = [\"{model}\"]\n\
          session = [\"history\"]\n\
@@ -39,6 +46,7 @@ fn lines(model: &str) -> String {
          [grants]\n\
          llm = [\"{model}\"]\n\
          session = [\"history\"]\n\
-         ```"
+         ```",
+        server(model)
     )
 }

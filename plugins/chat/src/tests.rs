@@ -90,17 +90,25 @@ fn without_a_model_that_writes_it_names_the_lines_that_bring_one() {
     assert!(none.text().contains("none is granted to me"), "{}", none.text());
     let offline = Call::text("hi").model("plain", FakeModel::offline()).run(chat);
     assert!(offline.text().contains("`plain` is of the provider `offline`"));
-    for (run, model) in [(none, "main"), (offline, "plain")] {
-        assert!(run.result.is_ok());
-        for line in [
-            "[plugins.max_grants]",
-            "[grants]",
-            &format!("[llm.{model}]"),
-            &format!("llm = [\"{model}\"]"),
-        ] {
-            assert!(run.text().contains(line), "{line}");
-        }
+    assert!(none.result.is_ok() && offline.result.is_ok());
+    for line in [
+        "[plugins.max_grants]",
+        "[grants]",
+        "[llm.main]",
+        "llm = [\"main\"]",
+    ] {
+        assert!(none.text().contains(line), "{line}");
     }
+    // What is granted already is not asked for again.
+    let text = offline.text();
+    assert!(
+        text.contains("[llm.plain]\nprovider = \"openai\"") && text.ends_with("```"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("[grants]") && !text.contains("max_grants"),
+        "{text}"
+    );
 }
 
 #[test]
