@@ -33,6 +33,8 @@ async fn does_not_start(site: &Site, code: i32, words: &[&str]) {
     for word in words {
         assert!(last.contains(word), "no `{word}` in: {}", finished.output);
     }
+    // In words, not by the system's number.
+    assert!(!last.contains("os error"), "{last}");
     assert!(!finished.output.contains("panicked"), "{}", finished.output);
 }
 
@@ -66,6 +68,18 @@ async fn check_exits_0_1_or_2() {
     let (code, said) = run(&["check", "--config", "/no/such/segue.toml"]).await;
     assert_eq!(code, 2, "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_warns_in_the_order_of_the_file() {
+    let site = Site::builder().build();
+    let routes = ["zebra", "echo", "ant"]
+        .map(|name| format!("[[route]]\nmatch = {{ mtype = \"{name}\" }}\nhandler = \"{name}\"\n"));
+    fs::write(site.config_path(), routes.concat()).expect("a config");
+    let (code, said) = run(&["check", "--config", &path(&site)]).await;
+    assert_eq!(code, 0, "{said}");
+    let at = |name: &str| said.find(&format!("nothing answers for `{name}`")).expect(name);
+    assert!(at("zebra") < at("echo") && at("echo") < at("ant"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

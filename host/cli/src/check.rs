@@ -104,7 +104,9 @@ impl Findings {
         }
         let settings = config.runtime_settings();
         let handlers = config.handlers();
-        for (handler, line) in &handlers {
+        let mut in_order: Vec<_> = handlers.iter().collect();
+        in_order.sort_by_key(|(handler, line)| (**line, **handler));
+        for (handler, line) in in_order {
             let obstacles = inspect::look(config, &settings, handler).obstacles;
             let warnings = obstacles
                 .iter()

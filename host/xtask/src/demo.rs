@@ -6,6 +6,7 @@
 pub(crate) mod files;
 pub(crate) mod guide;
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context as _, Result, bail};
@@ -62,9 +63,13 @@ fn port_of(arguments: &[String]) -> Result<u16> {
 fn ensure_free(port: u16) -> Result<()> {
     for taken in [port, port.saturating_add(1)] {
         if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, taken)) {
+            let why = match error.kind() {
+                ErrorKind::AddrInUse => "another program listens there".to_owned(),
+                _ => error.to_string(),
+            };
             let other = if port == PORT { 8100 } else { PORT };
             bail!(
-                "port {taken} of 127.0.0.1 cannot be used ({error}); stop the program that has it, \
+                "port {taken} of 127.0.0.1 cannot be used: {why}; stop the program that has it, \
                  or choose another pair with `cargo xtask demo --port {other}`"
             );
         }
@@ -95,6 +100,10 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let error = ensure_free(port).unwrap_err().to_string();
         assert!(error.contains(&port.to_string()), "{error}");
-        assert!(error.contains("--port 8000"), "{error}");
+        assert!(error.contains("another program listens there"), "{error}");
+        assert!(
+            error.contains("--port 8000") && !error.contains("os error"),
+            "{error}"
+        );
     }
 }

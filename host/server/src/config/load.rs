@@ -103,7 +103,8 @@ impl Config {
 fn read_text(path: &Path) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
-            "there is no such file; name your config with --config FILE".to_owned()
+            "there is no such file; write it (an empty one will do), or name yours with --config FILE"
+                .to_owned()
         }
         _ => e.to_string(),
     })?;

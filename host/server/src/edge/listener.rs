@@ -45,11 +45,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {}", hint(source))]
+#[error("cannot listen on {address}: {}", hint(reason))]
 pub struct BindError {
     pub address: SocketAddr,
-    #[source]
-    pub source: io::Error,
+    // No `source`: the sentence says what the system's number means.
+    pub reason: io::Error,
 }
 
 fn hint(error: &io::Error) -> String {
@@ -69,7 +69,7 @@ fn hint(error: &io::Error) -> String {
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| BindError { address, source })
+        .map_err(|reason| BindError { address, reason })
 }
 
 /// The bounds of one listener.
