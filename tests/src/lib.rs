@@ -28,6 +28,7 @@ mod artifacts;
 mod bed;
 mod case;
 mod chat;
+pub mod collector;
 mod frames;
 mod http;
 mod matcher;

@@ -220,6 +220,7 @@ impl Run {
         let _ticking = caller.ticker.hold();
         let identity = &generation.identity;
         let trace = context.traceparent.clone();
+        let under = context.trace.clone();
         let access = Arc::clone(&generation.tenure.access);
         let setting = Setting {
             context,
@@ -231,7 +232,7 @@ impl Run {
         let state = CallState::new(
             Arc::clone(identity),
             setting,
-            Gate::new(Arc::clone(identity), access, Arc::clone(&caller.rules)),
+            Gate::new(Arc::clone(identity), access, Arc::clone(&caller.rules), under),
             ReplySide::new(kind, limits, sender),
         );
         let mut store = Store::new(&caller.engine, state);

@@ -54,13 +54,28 @@ pub struct Interface {
 pub struct HostFunction {
     pub(crate) capability: &'static str,
     pub(crate) name: &'static str,
+    pub(crate) traced: bool,
 }
 
 impl HostFunction {
     /// `capability` is its [`Capability::name`]; `name` is for people and
     /// metrics: `sql.run`.
     pub const fn new(capability: &'static str, name: &'static str) -> HostFunction {
-        HostFunction { capability, name }
+        HostFunction {
+            capability,
+            name,
+            traced: true,
+        }
+    }
+
+    /// Called so often, or doing so little, that it is no step of its own in a
+    /// trace.
+    #[must_use]
+    pub const fn untraced(self) -> HostFunction {
+        HostFunction {
+            traced: false,
+            ..self
+        }
     }
 }
 

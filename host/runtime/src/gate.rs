@@ -26,10 +26,14 @@ use crate::error::clip;
 use crate::generation::Identity;
 use crate::grants::{self, Policy};
 use crate::spec::HandlerError;
+use crate::trace::{Scope, Span, SpanKind};
 use tally::{Row, Verdict};
 
 /// How much of a name that a guest gave is repeated in a denial.
 const SCOPE_MAX_BYTES: usize = 100;
+
+/// An error of which no code is known, as OpenTelemetry writes it.
+const UNNAMED: &str = "_OTHER";
 
 /// What all gates of a runtime share.
 pub(crate) struct Rulebook {
@@ -54,21 +58,29 @@ pub struct Gate {
     plugin: Arc<Identity>,
     access: Arc<Access>,
     rules: Arc<Rulebook>,
+    /// The call.
+    trace: Scope,
 }
 
 impl Gate {
-    pub(crate) fn new(plugin: Arc<Identity>, access: Arc<Access>, rules: Arc<Rulebook>) -> Gate {
+    pub(crate) fn new(
+        plugin: Arc<Identity>,
+        access: Arc<Access>,
+        rules: Arc<Rulebook>,
+        trace: Scope,
+    ) -> Gate {
         Gate {
             plugin,
             access,
             rules,
+            trace,
         }
     }
 
     /// Begins a host call of the world `handler` itself, which needs no grant
     /// and was handed `bytes` bytes.
     pub(crate) fn base(&self, function: Base, bytes: usize) -> Pass {
-        self.pass(function.into(), bytes)
+        self.pass(function.into(), bytes, Span::default())
     }
 
     /// Begins a call of a capability's function that was handed `bytes` bytes.
@@ -81,15 +93,15 @@ impl Gate {
         bytes: usize,
     ) -> Result<Pass, Denied> {
         let capability = function.capability;
-        let pass = self.pass(self.rules.counters.row(function), bytes);
-        let open = match scope {
-            None => true,
-            Some(scope) => {
-                self.permits(capability, scope) || !self.rules.capabilities.is_grantable(capability)
-            }
-        };
+        let mut pass = self.pass(self.rules.counters.row(function), bytes, self.span(function));
+        let granted = scope.filter(|scope| self.permits(capability, scope));
+        let open = scope.is_none() || granted.is_some() || !self.rules.capabilities.is_grantable(capability);
         if open {
             self.access.used(capability);
+            // One that was not granted may be any text.
+            if let Some(granted) = granted {
+                pass.span.set_text("segue.scope", granted);
+            }
             return Ok(pass);
         }
         pass.settle(Verdict::Denied);
@@ -146,13 +158,26 @@ impl Gate {
         ))
     }
 
-    fn pass(&self, row: Row, bytes: usize) -> Pass {
+    /// The step of the trace that a call of `function` is.
+    fn span(&self, function: &HostFunction) -> Span {
+        if !function.traced || !self.trace.is_taken() {
+            return Span::default();
+        }
+        let mut span = self.trace.child(SpanKind::Internal, || function.name.into());
+        span.set("segue.capability", function.capability);
+        span.set_text("segue.plugin.name", &self.plugin.name);
+        span
+    }
+
+    fn pass(&self, row: Row, bytes: usize, span: Span) -> Pass {
         Pass {
             rules: Arc::clone(&self.rules),
             row,
             bytes: bytes as u64,
             since: Instant::now(),
             verdict: Verdict::Error,
+            span,
+            call: self.trace.clone(),
         }
     }
 }
@@ -184,9 +209,24 @@ pub struct Pass {
     bytes: u64,
     since: Instant,
     verdict: Verdict,
+    span: Span,
+    call: Scope,
 }
 
 impl Pass {
+    /// What the host call does is done under this.
+    pub fn trace(&self) -> &Scope {
+        match self.span.is_taken() {
+            true => self.span.scope(),
+            false => &self.call,
+        }
+    }
+
+    /// What the trace tells of the host call.
+    pub fn span(&mut self) -> &mut Span {
+        &mut self.span
+    }
+
     /// Ends the host call and hands its result on.
     pub fn leave<T, E>(self, result: Result<T, E>) -> Result<T, E> {
         let verdict = if result.is_ok() {
@@ -196,6 +236,18 @@ impl Pass {
         };
         self.settle(verdict);
         result
+    }
+
+    /// [`leave`](Pass::leave) with the code that a trace tells of an error.
+    pub fn leave_told<T, E>(
+        mut self,
+        result: Result<T, E>,
+        code: impl FnOnce(&E) -> &'static str,
+    ) -> Result<T, E> {
+        if let Err(error) = &result {
+            self.span.fail(code(error));
+        }
+        self.leave(result)
     }
 
     /// Ends a host call that cannot fail.
@@ -214,6 +266,11 @@ impl Drop for Pass {
         let nanos = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let counters = &self.rules.counters;
         counters.record(self.row, self.verdict, self.bytes, nanos);
+        match self.verdict {
+            Verdict::Ok => {}
+            Verdict::Denied => self.span.fail("capability_denied"),
+            Verdict::Error => self.span.fail(UNNAMED),
+        }
     }
 }
 

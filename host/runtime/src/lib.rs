@@ -39,6 +39,7 @@ mod spec;
 mod stats;
 mod status;
 mod text;
+pub mod trace;
 pub mod units;
 
 pub use call::{Call, Source};

@@ -54,6 +54,8 @@ pub struct Context {
     pub claims: Arc<Map<String, Value>>,
     pub session: Option<String>,
     pub traceparent: String,
+    /// The same, for the steps of the call.
+    pub trace: crate::trace::Scope,
     /// 1 for the first try.
     pub attempt: u32,
     /// What earlier handlers of the same message made of it, in order.

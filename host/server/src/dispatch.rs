@@ -13,6 +13,7 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use segue_protocol::{ErrorCode, Incoming, PartSummary, RequestError};
+use segue_runtime::trace::{Span, SpanKind};
 use tracing::Instrument as _;
 
 use crate::config::{Mode, Route};
@@ -23,7 +24,6 @@ use crate::overload;
 use crate::part::{Ended, Turn};
 use crate::session::{End, Exchange, Session, Taken};
 use crate::state::App;
-use crate::telemetry::TraceContext;
 
 /// Takes a message into its session, or says why not. Waits only while the
 /// client does not read what it was sent before.
@@ -67,22 +67,43 @@ pub async fn replay(app: &App, session: &Session, exchange: &Exchange) {
 /// Starts as many waiting messages of the session as may run at a time.
 fn start_waiting(app: &Arc<App>, session: &Arc<Session>) {
     while let Some(exchange) = session.start_next(&app.snapshot().rules) {
-        let trace = TraceContext::continue_from(exchange.message.traceparent.as_deref());
-        let span = tracing::info_span!("message", trace_id = %trace.trace_id(), id = %exchange.id);
+        let step = begin(app, &exchange);
+        let trace_id = step
+            .scope()
+            .context()
+            .map(|trace| tracing::field::display(trace.trace_id()));
+        let span = tracing::info_span!("message", trace_id, id = %exchange.id);
         app.tasks
-            .spawn(run(app.clone(), session.clone(), exchange, trace).instrument(span));
+            .spawn(run(app.clone(), session.clone(), exchange, step).instrument(span));
     }
 }
 
+/// The message's span, from when it was taken, in its client's trace.
+fn begin(app: &App, exchange: &Exchange) -> Span {
+    let snapshot = app.snapshot();
+    let mtype = snapshot.routes.label(&exchange.message.mtype);
+    let traceparent = exchange.message.traceparent.as_deref();
+    let mut span = app.tracer.begin(traceparent, SpanKind::Consumer, || {
+        format!("process {mtype}").into()
+    });
+    span.began_at(exchange.taken_at);
+    span.set("messaging.system", "segue");
+    span.set("messaging.operation.type", "process");
+    span.set("messaging.operation.name", "process");
+    span.set_text("messaging.destination.name", mtype);
+    span
+}
+
 /// Answers one message.
-async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trace: TraceContext) {
+async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, mut span: Span) {
     let started = Instant::now();
+    let step = span.scope().child(SpanKind::Internal, || "dispatch".into());
     let turn = Turn {
         snapshot: app.snapshot(),
         app: &app,
         session: &session,
         exchange: &exchange,
-        trace,
+        trace: step.scope(),
         substitutes: None,
     };
 
@@ -103,6 +124,12 @@ async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trac
     };
     let label = turn.snapshot.routes.label(&exchange.message.mtype);
     app.metrics.message_ended(label, outcome, started.elapsed());
+    span.set("segue.outcome", outcome);
+    if let End::Failed(error) = &end
+        && error.code != ErrorCode::Cancelled
+    {
+        span.fail(outcome);
+    }
     let ms = segue_runtime::units::millis(started.elapsed());
     match &end {
         End::Failed(error) if error.code != ErrorCode::Cancelled => {
@@ -111,6 +138,8 @@ async fn run(app: Arc<App>, session: Arc<Session>, exchange: Arc<Exchange>, trac
         _ => tracing::info!(mtype = label, outcome, ms, "message ended"),
     }
     session.end(&exchange, end, &turn.snapshot.rules, &turn.snapshot.bounds);
+    drop(turn);
+    drop((step, span));
 
     start_waiting(&app, &session);
 }

@@ -25,6 +25,7 @@ use crate::edge::router;
 use crate::overload;
 use crate::state::App;
 use crate::target::NativeHandlers;
+use crate::telemetry::spans::Spans;
 use crate::telemetry::{LogHandle, Metrics};
 
 /// How long HTTP answers and closing sockets may take once all is said.
@@ -88,6 +89,7 @@ pub struct Host {
     tasks: TaskTracker,
     stop: CancellationToken,
     abort: CancellationToken,
+    spans: Spans,
 }
 
 impl Host {
@@ -106,6 +108,7 @@ impl Host {
         if let Some(logs) = options.logs.clone() {
             metrics.watch_logs(logs)?;
         }
+        let spans = Spans::start(&config.telemetry, &metrics);
         config.tell_absences();
         let guards = Guards::new(Arc::new(config.resilience.clone()));
         let backends = Backends::start(config.backends.settings(), guards.clone(), Handle::current());
@@ -116,7 +119,15 @@ impl Host {
             max_connections: config.server.max_connections,
             header_timeout: config.server.header_timeout,
         };
-        let app = App::new(config, backends, guards, runtime, metrics, options);
+        let app = App::new(
+            config,
+            backends,
+            guards,
+            runtime,
+            metrics,
+            spans.tracer(),
+            options,
+        );
         app.metrics.watch_caches(Arc::downgrade(&app))?;
         app.metrics.watch_databases(Arc::downgrade(&app))?;
         app.metrics.watch_models(Arc::downgrade(&app))?;
@@ -128,6 +139,7 @@ impl Host {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
+            spans,
             app,
         };
         host.serve(
@@ -271,6 +283,8 @@ impl Host {
             self.tasks.wait().await;
         }
         self.app.runtime.stop().await;
+        // After everything that has spans.
+        self.spans.stop().await;
         self.app.drain.enter(Phase::Stopped);
         tracing::info!("stopped");
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use segue_capabilities::llm::Substitutes;
 use segue_capabilities::session::{Conversation, Current};
 use segue_protocol::{ErrorCode, PartSummary, RequestError, ServerFrame, Usage};
+use segue_runtime::trace::{Scope, Span, SpanKind};
 use segue_runtime::{CallError, CallSpec, Context, EndpointKind, Part, Payload, Reply, Request, Services};
 use serde_json::Map;
 use serde_json::value::RawValue;
@@ -14,7 +15,6 @@ use crate::errors;
 use crate::guarded;
 use crate::session::{Exchange, PartRecord, Session};
 use crate::state::{App, Snapshot};
-use crate::telemetry::TraceContext;
 
 /// The call's own deadline speaks first; this is for a client that does not
 /// read.
@@ -29,7 +29,8 @@ pub struct Turn<'a> {
     pub session: &'a Arc<Session>,
     pub exchange: &'a Arc<Exchange>,
     pub snapshot: Arc<Snapshot>,
-    pub trace: TraceContext,
+    /// What the parts are steps of.
+    pub trace: &'a Scope,
     /// Models that stand in for others.
     pub substitutes: Option<Arc<Substitutes>>,
 }
@@ -69,6 +70,30 @@ impl Turn<'_> {
     /// Calls one handler: pins its version, calls it under a deadline, numbers
     /// what it says into the outbox, and maps how it ended.
     pub async fn part(&self, handler: &str, deadline: Option<Instant>, previous: Vec<Part>) -> Ended {
+        let mut span = self
+            .trace
+            .child(SpanKind::Internal, || format!("call {handler}").into());
+        span.set_text("segue.handler.name", handler);
+        let ended = self.answered(handler, deadline, previous, &span).await;
+        if let Some(version) = &ended.version {
+            span.set_text("segue.handler.version", version);
+        }
+        let outcome = ended.error.as_ref().map_or("ok", |error| error.code.as_str());
+        span.set("segue.outcome", outcome);
+        // A client that cancels wants just that.
+        if ended.error.is_some() && !ended.is_cancelled() {
+            span.fail(outcome);
+        }
+        ended
+    }
+
+    async fn answered(
+        &self,
+        handler: &str,
+        deadline: Option<Instant>,
+        previous: Vec<Part>,
+        span: &Span,
+    ) -> Ended {
         let handler: Arc<str> = handler.into();
         let target = self.app.target(&handler);
         let version = target.as_ref().and_then(|t| t.version());
@@ -107,7 +132,7 @@ impl Turn<'_> {
             }
         };
         let since = Instant::now();
-        let mut call = target.call(&self.app.runtime, self.spec(allowed, previous));
+        let mut call = target.call(&self.app.runtime, self.spec(allowed, previous, span.scope()));
         let give_up = tokio::time::Instant::now() + allowed + GRACE;
         let mut cut = None;
         while let Some(reply) = call.next().await {
@@ -158,7 +183,7 @@ impl Turn<'_> {
         self.close_record(ended)
     }
 
-    fn spec(&self, deadline: Duration, previous: Vec<Part>) -> CallSpec {
+    fn spec(&self, deadline: Duration, previous: Vec<Part>, trace: &Scope) -> CallSpec {
         let message = &self.exchange.message;
         CallSpec {
             request: Request {
@@ -173,7 +198,8 @@ impl Turn<'_> {
                 meta: self.exchange.meta.clone(),
                 claims: Arc::new(Map::new()),
                 session: Some(self.session.id.to_string()),
-                traceparent: self.trace.child().to_string(),
+                traceparent: trace.traceparent(),
+                trace: trace.clone(),
                 attempt: 1,
                 previous,
             },

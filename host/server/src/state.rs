@@ -11,6 +11,7 @@ use segue_capabilities::Backends;
 use segue_resilience::shed::Shedder;
 use segue_resilience::{Guards, Key, limit};
 use segue_runtime::Services;
+use segue_runtime::trace::Tracer;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -118,6 +119,8 @@ pub struct App {
     pub shed: Arc<Shedder>,
     pub sessions: Sessions,
     pub metrics: Metrics,
+    /// Begins the traces of messages and requests.
+    pub tracer: Tracer,
     pub drain: Drain,
     /// Sockets and replies under way; a drain waits for them.
     pub tasks: TaskTracker,
@@ -141,6 +144,7 @@ impl App {
         guards: Arc<Guards>,
         runtime: segue_runtime::Runtime,
         metrics: Metrics,
+        tracer: Tracer,
         options: HostOptions,
     ) -> Arc<App> {
         Arc::new(App {
@@ -151,6 +155,7 @@ impl App {
             guards,
             sessions: Sessions::default(),
             metrics,
+            tracer,
             drain: Drain::default(),
             tasks: TaskTracker::new(),
             cut: CancellationToken::new(),

@@ -15,8 +15,8 @@ mod bindings {
     });
 }
 
-static GET: HostFunction = HostFunction::new("config", "config.get");
-static GET_ALL: HostFunction = HostFunction::new("config", "config.get-all");
+static GET: HostFunction = HostFunction::new("config", "config.get").untraced();
+static GET_ALL: HostFunction = HostFunction::new("config", "config.get-all").untraced();
 
 static FUNCTIONS: [&HostFunction; 2] = [&GET, &GET_ALL];
 

@@ -43,7 +43,7 @@ const ADDRESSES_MAX: usize = 16;
 pub(super) type Resolver = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
 /// How TLS is spoken, or why it cannot be.
-pub(super) type Tls = Result<Arc<rustls::ClientConfig>, String>;
+pub type Tls = Result<Arc<rustls::ClientConfig>, String>;
 
 /// The resolver of the operating system.
 pub(super) fn system_resolver() -> Resolver {
@@ -56,7 +56,7 @@ pub(super) fn system_resolver() -> Resolver {
 }
 
 /// TLS that trusts what the operating system trusts.
-pub(super) fn system_tls() -> Tls {
+pub fn system_tls() -> Tls {
     use rustls_platform_verifier::BuilderVerifierExt;
 
     let provider = rustls::crypto::CryptoProvider::get_default().cloned();

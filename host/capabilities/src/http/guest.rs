@@ -27,6 +27,7 @@ use super::egress::{Egress, Timeouts};
 use super::failure::Failure;
 use super::grant::Grant;
 use super::origin::Origin;
+use super::told;
 
 /// The largest piece that a guest writes to a body at once, in bytes.
 const PIECE_MAX_BYTES: usize = 64 * 1024;
@@ -140,12 +141,16 @@ impl Asking {
             first_byte: options.first_byte_timeout,
             idle: options.between_bytes_timeout,
         });
-        let request = request.map(|body| body.map_err(|_| Failure::Abandoned).boxed_unsync());
+        let mut request = request.map(|body| body.map_err(|_| Failure::Abandoned).boxed_unsync());
+        let mut span = told::span(pass.trace(), request.method(), &origin);
+        told::hand_on(pass.trace(), &span, request.headers_mut());
         let caller = self.caller.under(line);
         let answer = egress.send(&origin, request, timeouts, &caller);
         let (caller, told) = (self.caller.clone(), Arc::clone(&self.told));
         Ok(async move {
-            let answer = pass.leave(answer.await);
+            let answer = pass.leave_told(answer.await, told::code);
+            told::answered(&mut span, &answer);
+            drop(span);
             answer
                 .inspect_err(|failure| report(caller.plugin(), &origin, failure, &told))
                 .map(|answer| answer.map(|body| body.map_err(Error::from).boxed_unsync()))

@@ -21,10 +21,12 @@ mod guest;
 mod origin;
 mod repeat;
 pub mod settings;
+mod told;
 
 pub use address::{Kind, Prohibited};
 pub use body::{Received, RequestBody};
 pub use caller::Caller;
+pub use connect::{Tls, system_tls};
 pub use egress::{Egress, Timeouts};
 pub use failure::Failure;
 pub use grant::{BadGrant, Grant};

@@ -34,6 +34,23 @@ pub enum Fault {
     Overflow,
 }
 
+impl Fault {
+    /// Its code in the host's catalogue.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Fault::Unavailable(_) | Fault::Busy => "store_unavailable",
+            Fault::LeftAlone(_) => "circuit_open",
+            Fault::TooManyInBucket { .. } | Fault::BucketTooLong { .. } => "state_full",
+            Fault::KeyTooLong { .. }
+            | Fault::ValueTooLong { .. }
+            | Fault::TooManyKeys { .. }
+            | Fault::BatchTooLong { .. }
+            | Fault::NotANumber { .. }
+            | Fault::Overflow => "invalid_argument",
+        }
+    }
+}
+
 /// What a fault says of the file.
 impl Judged for Fault {
     fn verdict(&self) -> Verdict {

@@ -24,7 +24,7 @@ mod bindings {
     });
 }
 
-static OPEN: HostFunction = HostFunction::new("keyvalue", "keyvalue.open");
+static OPEN: HostFunction = HostFunction::new("keyvalue", "keyvalue.open").untraced();
 static GET: HostFunction = HostFunction::new("keyvalue", "keyvalue.get");
 static SET: HostFunction = HostFunction::new("keyvalue", "keyvalue.set");
 static DELETE: HostFunction = HostFunction::new("keyvalue", "keyvalue.delete");
@@ -149,7 +149,9 @@ impl store::HostBucket for CallState {
         key: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
         let (pass, bucket) = enter!(self, &GET, bucket, key.len());
-        Ok(pass.leave(bucket.get(key).await).map_err(Error::from))
+        Ok(pass
+            .leave_told(bucket.get(key).await, Fault::code)
+            .map_err(Error::from))
     }
 
     async fn set(
@@ -159,12 +161,16 @@ impl store::HostBucket for CallState {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
         let (pass, bucket) = enter!(self, &SET, bucket, key.len() + value.len());
-        Ok(pass.leave(bucket.set(key, value).await).map_err(Error::from))
+        Ok(pass
+            .leave_told(bucket.set(key, value).await, Fault::code)
+            .map_err(Error::from))
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<(), Error>> {
         let (pass, bucket) = enter!(self, &DELETE, bucket, key.len());
-        Ok(pass.leave(bucket.delete(key).await).map_err(Error::from))
+        Ok(pass
+            .leave_told(bucket.delete(key).await, Fault::code)
+            .map_err(Error::from))
     }
 
     async fn exists(
@@ -173,7 +179,9 @@ impl store::HostBucket for CallState {
         key: String,
     ) -> wasmtime::Result<Result<bool, Error>> {
         let (pass, bucket) = enter!(self, &EXISTS, bucket, key.len());
-        Ok(pass.leave(bucket.exists(key).await).map_err(Error::from))
+        Ok(pass
+            .leave_told(bucket.exists(key).await, Fault::code)
+            .map_err(Error::from))
     }
 
     async fn list_keys(
@@ -182,7 +190,7 @@ impl store::HostBucket for CallState {
         cursor: Option<u64>,
     ) -> wasmtime::Result<Result<KeyResponse, Error>> {
         let (pass, bucket) = enter!(self, &LIST_KEYS, bucket, 0);
-        let page = pass.leave(bucket.keys(cursor).await);
+        let page = pass.leave_told(bucket.keys(cursor).await, Fault::code);
         Ok(page
             .map(|(keys, cursor)| KeyResponse { keys, cursor })
             .map_err(Error::from))
@@ -203,7 +211,7 @@ impl atomics::Host for CallState {
     ) -> wasmtime::Result<Result<u64, Error>> {
         let (pass, bucket) = enter!(self, &INCREMENT, bucket, key.len());
         Ok(pass
-            .leave(bucket.increment(key, delta).await)
+            .leave_told(bucket.increment(key, delta).await, Fault::code)
             .map_err(Error::from))
     }
 }
@@ -216,7 +224,9 @@ impl batch::Host for CallState {
     ) -> wasmtime::Result<Result<Vec<Option<(String, Vec<u8>)>>, Error>> {
         let bytes = keys.iter().map(String::len).sum();
         let (pass, bucket) = enter!(self, &GET_MANY, bucket, bytes);
-        Ok(pass.leave(bucket.get_many(keys).await).map_err(Error::from))
+        Ok(pass
+            .leave_told(bucket.get_many(keys).await, Fault::code)
+            .map_err(Error::from))
     }
 
     async fn set_many(
@@ -229,7 +239,9 @@ impl batch::Host for CallState {
             .map(|(key, value)| key.len() + value.len())
             .sum();
         let (pass, bucket) = enter!(self, &SET_MANY, bucket, bytes);
-        Ok(pass.leave(bucket.set_many(key_values).await).map_err(Error::from))
+        Ok(pass
+            .leave_told(bucket.set_many(key_values).await, Fault::code)
+            .map_err(Error::from))
     }
 
     async fn delete_many(
@@ -239,6 +251,8 @@ impl batch::Host for CallState {
     ) -> wasmtime::Result<Result<(), Error>> {
         let bytes = keys.iter().map(String::len).sum();
         let (pass, bucket) = enter!(self, &DELETE_MANY, bucket, bytes);
-        Ok(pass.leave(bucket.delete_many(keys).await).map_err(Error::from))
+        Ok(pass
+            .leave_told(bucket.delete_many(keys).await, Fault::code)
+            .map_err(Error::from))
     }
 }

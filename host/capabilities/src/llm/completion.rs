@@ -63,7 +63,7 @@ impl Completion {
         Box::pin(self)
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<String, Fault>>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<String, Fault>>> {
         if self.failed.is_some() {
             return Poll::Ready(None);
         }

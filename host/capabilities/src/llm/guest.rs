@@ -6,9 +6,11 @@
 //! nobody. Dropping the call drops its tokens, and with them what they wait for.
 
 use futures_util::StreamExt as _;
+use segue_runtime::trace::Scope;
 use segue_runtime::{CallState, Capability, HandlerError, HostFunction, Interface, Pass};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
+use super::told::Told;
 use super::{Asker, Completion, Fault, Kind, Models, Piece, Prompt, Substitutes};
 use bindings::segue::llm::llm;
 use bindings::segue::plugin::types::Error;
@@ -37,13 +39,13 @@ mod bindings {
     });
 }
 
-static PROMPT: HostFunction = HostFunction::new("llm", "llm.prompt");
+static PROMPT: HostFunction = HostFunction::new("llm", "llm.prompt").untraced();
 static COMPLETE: HostFunction = HostFunction::new("llm", "llm.complete");
-static NEXT: HostFunction = HostFunction::new("llm", "llm.next");
-static USAGE: HostFunction = HostFunction::new("llm", "llm.usage");
+static NEXT: HostFunction = HostFunction::new("llm", "llm.next").untraced();
+static USAGE: HostFunction = HostFunction::new("llm", "llm.usage").untraced();
 static FORWARD: HostFunction = HostFunction::new("llm", "llm.forward");
-static MODELS: HostFunction = HostFunction::new("llm", "llm.models");
-static GENERATES: HostFunction = HostFunction::new("llm", "llm.generates");
+static MODELS: HostFunction = HostFunction::new("llm", "llm.models").untraced();
+static GENERATES: HostFunction = HostFunction::new("llm", "llm.generates").untraced();
 
 static FUNCTIONS: [&HostFunction; 7] = [&PROMPT, &COMPLETE, &NEXT, &USAGE, &FORWARD, &MODELS, &GENERATES];
 
@@ -68,6 +70,7 @@ pub struct Asked {
 pub struct Tokens {
     model: String,
     completion: Completion,
+    told: Told,
 }
 
 /// What a call holds.
@@ -219,12 +222,16 @@ impl llm::HostPrompt for CallState {
         let Asked { model, prompt } = self.table().get(&this)?;
         let (model, bytes) = (model.clone(), prompt.bytes());
         let pass = enter!(self, &COMPLETE, &model, bytes);
-        let started = start(self, &this, &model)?;
-        let completion = match pass.leave(started) {
-            Ok(completion) => completion,
+        let started = start(self, &this, &model, pass.trace())?;
+        let (completion, told) = match pass.leave_told(started, |fault: &Fault| fault.kind.code()) {
+            Ok(started) => started,
             Err(fault) => return Ok(Err(error(fault))),
         };
-        let tokens = self.table().push(Tokens { model, completion })?;
+        let tokens = self.table().push(Tokens {
+            model,
+            completion,
+            told,
+        })?;
         self.local::<Local>().completions += 1;
         Ok(Ok(tokens))
     }
@@ -249,7 +256,8 @@ fn start(
     state: &mut CallState,
     prompt: &Resource<Asked>,
     model: &str,
-) -> wasmtime::Result<Result<Completion, Fault>> {
+    under: &Scope,
+) -> wasmtime::Result<Result<(Completion, Told), Fault>> {
     if state.local::<Local>().completions >= COMPLETIONS_MAX {
         let fault = Fault::new(
             Kind::Overloaded,
@@ -260,24 +268,35 @@ fn start(
     let Some(models) = state.service::<Models>() else {
         return Ok(Err(no_models()));
     };
-    let (meters, traceparent) = (state.meters().clone(), state.context().traceparent.clone());
+    let meters = state.meters().clone();
     let plugin = state.plugin_name().to_owned();
+    let model = answering(state, model);
+    let provider = match models.generates(&model) {
+        Ok(false) => "segue",
+        _ => "openai",
+    };
+    let mut told = Told::of(under, &model, provider);
     let asker = Asker {
         plugin: &plugin,
-        traceparent: &traceparent,
+        traceparent: &told.traceparent(),
         meters: &meters,
         deadline: Some(state.deadline().into()),
     };
-    let model = answering(state, model);
     let prompt = &state.table().get(prompt)?.prompt;
-    Ok(models.complete(&model, prompt, asker))
+    let started = models
+        .complete(&model, prompt, asker)
+        .inspect_err(|fault| told.failed(fault));
+    Ok(started.map(|completion| (completion, told)))
 }
 
 impl llm::HostTokens for CallState {
     async fn next(&mut self, this: Resource<Tokens>) -> wasmtime::Result<Result<Option<String>, Error>> {
         let model = self.table().get(&this)?.model.clone();
         let pass = enter!(self, &NEXT, &model, 0);
-        let next = self.table().get_mut(&this)?.completion.next().await;
+        let tokens = self.table().get_mut(&this)?;
+        let next = tokens.completion.next().await;
+        let came = next.as_ref().map(Option::is_some);
+        tokens.told.came(&tokens.completion, came);
         Ok(pass.leave(next.map_err(error)))
     }
 
@@ -292,12 +311,16 @@ impl llm::HostTokens for CallState {
     }
 
     async fn forward(&mut self, this: Resource<Tokens>) -> wasmtime::Result<Result<(), Error>> {
-        let Tokens { model, completion } = take(self, this)?;
+        let Tokens {
+            model,
+            completion,
+            told,
+        } = take(self, this)?;
         let pass = enter!(self, &FORWARD, &model, 0);
         // Nobody asks for the rest any more but the host, so it is asked here
         // whether the model is still granted.
         let gate = self.gate().clone();
-        let source = completion.into_source().map(move |piece| {
+        let source = told.along(completion).map(move |piece| {
             gate.still(&FORWARD, &model)?;
             piece
         });

@@ -19,6 +19,7 @@ mod openai;
 mod prompt;
 pub mod settings;
 mod substitutes;
+mod told;
 
 pub use budget::BudgetState;
 pub use completion::Completion;

@@ -35,10 +35,10 @@ mod bindings {
     });
 }
 
-static INDEXES: HostFunction = HostFunction::new("search", "search.indexes");
+static INDEXES: HostFunction = HostFunction::new("search", "search.indexes").untraced();
 static QUERY: HostFunction = HostFunction::new("search", "search.query");
 static READ: HostFunction = HostFunction::new("search", "search.read");
-static LINK: HostFunction = HostFunction::new("search", "search.link");
+static LINK: HostFunction = HostFunction::new("search", "search.link").untraced();
 static FUNCTIONS: [&HostFunction; 4] = [&INDEXES, &QUERY, &READ, &LINK];
 
 /// What a call counts.
@@ -143,7 +143,7 @@ impl search::Host for CallState {
             Some(indexes) => indexes.query(&plugin, &index, &text, limit),
             None => Err(super::Error::UnknownIndex(index)),
         });
-        match pass.leave(search) {
+        match pass.leave_told(search, super::Error::code) {
             Ok(search) => {
                 self.meters().add(QUERIES, 1);
                 Ok(Ok(self.table().push(search)?))
@@ -170,9 +170,12 @@ impl search::Host for CallState {
 impl search::HostHits for CallState {
     async fn read(&mut self, hits: Resource<Open>) -> wasmtime::Result<Result<Vec<search::Hit>, Error>> {
         let index = self.table().get(&hits)?.hits.index().to_owned();
-        let pass = enter!(self, &READ, &index, 0);
+        let mut pass = enter!(self, &READ, &index, 0);
         let found = self.table().get_mut(&hits)?.hits.read().await;
-        Ok(match pass.leave(found) {
+        if let Ok(found) = &found {
+            pass.span().set("segue.search.hits", found.len() as u64);
+        }
+        Ok(match pass.leave_told(found, super::Error::code) {
             Ok(found) => Ok(found.into_iter().map(search::Hit::from).collect()),
             Err(error) => Err(HandlerError::from(error).into()),
         })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use segue_runtime::{CallState, Capability, HandlerError, HostFunction, Interface};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
+use super::told::Told;
 use super::{Asker, Databases, Error, ROWS_AT_ONCE, Rows, SAMPLES_MAX, Store, Value};
 use bindings::segue::plugin::types;
 use bindings::segue::sql::{query, schema};
@@ -43,11 +44,11 @@ mod bindings {
 
 static RUN: HostFunction = HostFunction::new("sql", "sql.run");
 static CHECK: HostFunction = HostFunction::new("sql", "sql.check");
-static COLUMNS: HostFunction = HostFunction::new("sql", "sql.columns");
-static NEXT: HostFunction = HostFunction::new("sql", "sql.next");
-static TRUNCATED: HostFunction = HostFunction::new("sql", "sql.truncated");
-static DATABASES: HostFunction = HostFunction::new("sql", "sql.databases");
-static DIALECT: HostFunction = HostFunction::new("sql", "sql.dialect");
+static COLUMNS: HostFunction = HostFunction::new("sql", "sql.columns").untraced();
+static NEXT: HostFunction = HostFunction::new("sql", "sql.next").untraced();
+static TRUNCATED: HostFunction = HostFunction::new("sql", "sql.truncated").untraced();
+static DATABASES: HostFunction = HostFunction::new("sql", "sql.databases").untraced();
+static DIALECT: HostFunction = HostFunction::new("sql", "sql.dialect").untraced();
 static TABLES: HostFunction = HostFunction::new("sql", "sql.tables");
 static SAMPLES: HostFunction = HostFunction::new("sql", "sql.samples");
 static FUNCTIONS: [&HostFunction; 9] = [
@@ -71,6 +72,7 @@ pub struct Sql;
 pub struct Open {
     database: String,
     rows: Rows,
+    told: Told,
 }
 
 /// How many queries a call holds.
@@ -154,6 +156,7 @@ impl query::Host for CallState {
     ) -> wasmtime::Result<Result<Resource<Open>, types::Error>> {
         let pass = enter!(self, &RUN, &database, sql.len() + convert::bytes(&params));
         let held = self.local::<Held>().0;
+        let mut told_of = Told::of(pass.trace(), &database, &sql);
         let rows = match held < OPEN_MAX {
             true => store(self, &database).and_then(|store| {
                 let params = params.into_iter().map(Value::from).collect();
@@ -163,13 +166,18 @@ impl query::Host for CallState {
                 "a call may hold {OPEN_MAX} queries at once: read them to their end and drop them"
             ))),
         };
-        let rows = match pass.leave(rows) {
+        let rows = rows.inspect_err(|error| told_of.failed(error));
+        let rows = match pass.leave_told(rows, Error::code) {
             Ok(rows) => rows,
             Err(error) => return Ok(Err(told(error))),
         };
         self.meters().add(QUERIES, 1);
         self.local::<Held>().0 += 1;
-        Ok(Ok(self.table().push(Open { database, rows })?))
+        Ok(Ok(self.table().push(Open {
+            database,
+            rows,
+            told: told_of,
+        })?))
     }
 
     async fn check(&mut self, database: String, sql: String) -> wasmtime::Result<Result<(), types::Error>> {
@@ -178,7 +186,7 @@ impl query::Host for CallState {
             Ok(store) => store.check(asker(self), sql).await,
             Err(error) => Err(error),
         };
-        Ok(pass.leave(checked).map_err(told))
+        Ok(pass.leave_told(checked, Error::code).map_err(told))
     }
 }
 
@@ -186,7 +194,9 @@ impl query::HostRows for CallState {
     async fn columns(&mut self, rows: Resource<Open>) -> wasmtime::Result<Result<Vec<String>, types::Error>> {
         let database = self.table().get(&rows)?.database.clone();
         let pass = enter!(self, &COLUMNS, &database, 0);
-        let columns = self.table().get_mut(&rows)?.rows.columns().await;
+        let open = self.table().get_mut(&rows)?;
+        let columns = open.rows.columns().await;
+        let columns = columns.inspect_err(|error| open.told.came(Err(error)));
         Ok(pass.leave(columns).map(<[String]>::to_vec).map_err(told))
     }
 
@@ -198,7 +208,9 @@ impl query::HostRows for CallState {
         let database = self.table().get(&rows)?.database.clone();
         let pass = enter!(self, &NEXT, &database, 0);
         let max = usize::try_from(max).unwrap_or(ROWS_AT_ONCE);
-        let next = self.table().get_mut(&rows)?.rows.next(max).await;
+        let open = self.table().get_mut(&rows)?;
+        let next = open.rows.next(max).await;
+        open.told.came(next.as_ref().map(Vec::len));
         let next = match pass.leave(next) {
             Ok(next) => next,
             Err(error) => return Ok(Err(told(error))),
@@ -249,7 +261,7 @@ impl schema::Host for CallState {
             Ok(store) => store.tables(asker(self)).await,
             Err(error) => Err(error),
         };
-        let tables = pass.leave(tables).map_err(told);
+        let tables = pass.leave_told(tables, Error::code).map_err(told);
         Ok(tables.map(|tables| tables.iter().cloned().map(schema::Table::from).collect()))
     }
 
@@ -266,7 +278,7 @@ impl schema::Host for CallState {
             Ok(store) => store.samples(asker(self), table, column, limit).await,
             Err(error) => Err(error),
         };
-        let samples = pass.leave(samples).map_err(told);
+        let samples = pass.leave_told(samples, Error::code).map_err(told);
         Ok(samples.map(|samples| samples.into_iter().map(query::Value::from).collect()))
     }
 }

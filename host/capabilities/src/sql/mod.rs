@@ -42,6 +42,7 @@ mod slow;
 mod statement;
 mod store;
 mod task;
+mod told;
 mod turns;
 mod value;
 mod watch;

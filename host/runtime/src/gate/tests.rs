@@ -43,7 +43,12 @@ fn gate(granted: &[&str], rules: &Arc<Rulebook>) -> Gate {
     let mut plugin = Identity::for_tests();
     let granted = granted.iter().map(ToString::to_string).collect();
     plugin.grants.insert(String::from("vault"), granted);
-    Gate::new(Arc::new(plugin), Arc::default(), Arc::clone(rules))
+    Gate::new(
+        Arc::new(plugin),
+        Arc::default(),
+        Arc::clone(rules),
+        crate::trace::Scope::default(),
+    )
 }
 
 #[test]

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::faults::{Fault, Faults};
 use super::overrides::{Overrides, process_environment};
 use super::reader::{Reader, Table};
-use super::{Config, backends, metrics, resilience, routes, sections, strays, throttle, watched};
+use super::{Config, backends, metrics, resilience, routes, sections, strays, telemetry, throttle, watched};
 
 /// A config is written by people; past this it is some other file.
 const FILE_MAX_BYTES: u64 = 1 << 20;
@@ -190,6 +190,7 @@ fn read(reader: &Reader<'_>, items: &DeTable<'_>) -> Config {
         outbox: sections::outbox(&root),
         log: sections::log(&root),
         metrics: metrics::metrics(&root),
+        telemetry: telemetry::telemetry(&root),
         routes: routes::routes(&root, &max_limits, &names),
         endpoints,
         absences: Vec::new(),

@@ -11,7 +11,7 @@
 //! | `model.rs`, `backends.rs` | every key: meaning, unit, default, bounds |
 //! | `resilience.rs` | what stands around dependencies and handlers |
 //! | `throttle.rs`, `watched.rs` | what clients may ask, when the host has enough, what it is not ready without |
-//! | `metrics.rs` | further names of metrics |
+//! | `metrics.rs`, `telemetry.rs` | further names of metrics; where traces go |
 //! | `sections.rs`, `backends/`, `grants.rs`, `routes.rs` | reading and checking them |
 //! | `reader.rs`, `value.rs` | tables and values with their places |
 //! | `overrides.rs`, `strays.rs` | variables; keys and variables that set nothing |
@@ -34,6 +34,7 @@ mod routes;
 mod secret;
 mod sections;
 mod strays;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -54,7 +55,7 @@ pub use load::{LoadFailure, check, load, parse};
 pub use metrics::Metrics;
 pub use model::{
     Admin, Endpoint, Fallback, Forwarded, Limits, Log, LogFormat, Mode, OnFull, Outbox, Plugins, Route,
-    Runtime, Server, Session,
+    Runtime, Server, Session, Telemetry,
 };
 pub use resilience::{InForce, KINDS, Knob, Resilience, Setting};
 pub use routes::{RESERVED_PATHS, winner};
@@ -76,6 +77,7 @@ pub struct Config {
     pub outbox: Outbox,
     pub log: Log,
     pub metrics: Metrics,
+    pub telemetry: Telemetry,
     /// In the order of the file; [`winner`] chooses.
     pub routes: Vec<Route>,
     pub endpoints: Vec<Endpoint>,

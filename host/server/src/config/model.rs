@@ -27,6 +27,40 @@ pub enum Forwarded {
     Forwarded,
 }
 
+/// `[telemetry]`: where the traces of messages go. Read at start. What it does not
+/// say OpenTelemetry's variables may: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or
+/// `OTEL_EXPORTER_OTLP_ENDPOINT`, `..._HEADERS`, `..._TIMEOUT` likewise,
+/// `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`; `OTEL_SDK_DISABLED=true` keeps
+/// no traces whatever else is said.
+#[derive(Clone, Debug, Serialize)]
+pub struct Telemetry {
+    /// A collector that speaks OTLP over HTTP with protobuf, such as
+    /// `http://127.0.0.1:4318`; without a path `/v1/traces` is asked. Default
+    /// none: no traces are kept.
+    pub otlp_endpoint: Option<String>,
+    /// `[telemetry.otlp_headers]`: sent with every batch, each a secret, for
+    /// collectors that want a key. Default none, at most 16.
+    pub otlp_headers: BTreeMap<String, Secret>,
+    /// How long a batch may take. Default 10 s, 100 ms to 1 min. Then it is sent
+    /// again, at most five times; after that its spans are dropped and counted.
+    #[serde(serialize_with = "duration")]
+    pub otlp_timeout: Duration,
+    /// Spans that wait to be sent. Default 4096, 16 to 1,000,000. One more is
+    /// dropped and counted.
+    pub queue: usize,
+    /// Share of the traces that begin here, 0 to 1, default 1. A trace that a
+    /// client began is kept if the client keeps it.
+    pub sample: f32,
+    /// Whether spans say the text of queries, up to 4 KiB each: it holds what
+    /// plugins and models wrote, and with it what clients asked. Default false.
+    pub query_text: bool,
+    /// `service.name` of the spans. Default `segue`.
+    pub service_name: String,
+    /// `[telemetry.resource]`: what else is said of this host in every batch,
+    /// such as `"deployment.environment.name" = "production"`. At most 32.
+    pub resource: BTreeMap<String, String>,
+}
+
 /// `[server]`: the public listener.
 #[derive(Clone, Debug, Serialize)]
 pub struct Server {

@@ -77,6 +77,7 @@ impl Config {
             ("outbox", json!(self.outbox)),
             ("log", json!(self.log)),
             ("metrics", json!(self.metrics)),
+            ("telemetry", json!(self.telemetry)),
             ("cache", json!(self.backends.cache)),
             ("sql", json!(self.backends.sql)),
             ("search", json!(self.backends.search)),
@@ -114,6 +115,9 @@ impl Config {
         // The reference may be the same although the secret is another.
         if self.admin.token != newer.admin.token {
             differing.push("admin.token".to_owned());
+        }
+        if self.telemetry.otlp_headers != newer.telemetry.otlp_headers {
+            differing.push("telemetry.otlp_headers".to_owned());
         }
         differing.retain(|path| !is_hot(path));
         differing.sort();

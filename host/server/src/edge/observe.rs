@@ -8,13 +8,16 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use segue_runtime::trace::{Span, SpanKind};
 
 use crate::state::App;
 use crate::telemetry::TraceContext;
-use crate::telemetry::metrics::OTHER;
+use crate::telemetry::metrics::{OTHER, method_label};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -23,14 +26,16 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 pub(crate) struct Template(pub Arc<str>);
 
 /// Middleware, outermost.
-pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let trace = request
         .headers()
-        .get("traceparent")
+        .get(&TRACEPARENT)
         .and_then(|value| TraceContext::parse(value.to_str().ok()?));
+
+    let mut span = begin(&app, &mut request, trace.is_some());
 
     let mut response = next.run(request).await;
     let took = began.elapsed();
@@ -41,6 +46,7 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         (None, None) => OTHER,
     };
     app.metrics.http_answered(route, &method, response.status(), took);
+    end(span.as_mut(), &method, route, response.status());
     tracing::debug!(
         %method,
         route,
@@ -51,6 +57,40 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     );
     protect(&mut response);
     response
+}
+
+/// The request's span. What is done for it is told to be under that, except on
+/// a socket that names no trace: there each message is a trace of its own.
+fn begin(app: &App, request: &mut Request, continued: bool) -> Option<Span> {
+    let path = request.uri().path();
+    let polled = path == "/metrics" || path.starts_with("/health");
+    if !app.tracer.is_on() || polled {
+        return None;
+    }
+    let headers = request.headers_mut();
+    let above = headers.get(&TRACEPARENT).and_then(|value| value.to_str().ok());
+    let span = app.tracer.begin(above, SpanKind::Server, || "HTTP".into());
+    if (continued || !headers.contains_key(UPGRADE))
+        && let Ok(under) = HeaderValue::try_from(span.scope().traceparent())
+    {
+        headers.insert(TRACEPARENT, under);
+    }
+    Some(span)
+}
+
+fn end(span: Option<&mut Span>, method: &Method, route: &str, status: StatusCode) {
+    let Some(span) = span else { return };
+    let method = method_label(method);
+    span.rename(|| format!("{method} {route}").into());
+    span.set(
+        "http.request.method",
+        if method == OTHER { "_OTHER" } else { method },
+    );
+    span.set_text("http.route", route);
+    span.set("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.fail(status.as_u16().to_string());
+    }
 }
 
 /// No answer is guessed at, nor kept by a cache unless it says that it may; and

@@ -74,7 +74,15 @@ pub(crate) async fn bench_in(folder: TempDir, config: &str) -> Bench {
     metrics.watch_runtime(runtime.clone()).unwrap();
     let guards = Guards::new(Arc::new(config.resilience.clone()));
     let backends = Backends::start(config.backends.settings(), guards.clone(), Handle::current());
-    let app = App::new(config, backends, guards, runtime, metrics, options);
+    let app = App::new(
+        config,
+        backends,
+        guards,
+        runtime,
+        metrics,
+        Default::default(),
+        options,
+    );
     Bench {
         app,
         gate,

@@ -88,6 +88,8 @@ pub(crate) const KNOWN: &[Known] = &[
     known("segue_instances", &[]),
     known("segue_instances_in_use", &[]),
     known("segue_plugin_compiles_total", &["cache"]),
+    known("segue_spans_exported_total", &[]),
+    known("segue_spans_dropped_total", &[]),
     known("segue_log_dropped_total", &[]),
     known("segue_build_info", &["version"]),
     known("process_resident_memory_bytes", &[]),

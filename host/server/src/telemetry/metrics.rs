@@ -44,6 +44,8 @@ pub struct Metrics {
     pub sessions: IntGauge,
     pub frames_sent: IntCounter,
     pub frames_dropped: IntCounter,
+    pub spans_exported: IntCounter,
+    pub spans_dropped: IntCounter,
     /// Sockets refused or dropped because the listener holds all it may.
     pub connections_refused: IntCounter,
     /// By the name of the limit.
@@ -87,6 +89,11 @@ impl Metrics {
             connections: kept.gauge("segue_connections", "WebSockets open now.")?,
             sessions: kept.gauge("segue_sessions", "Sessions kept now, with or without a socket.")?,
             frames_sent: kept.counter("segue_frames_sent_total", "Frames sent to clients.")?,
+            spans_exported: kept.counter("segue_spans_exported_total", "Spans that the collector took.")?,
+            spans_dropped: kept.counter(
+                "segue_spans_dropped_total",
+                "Spans dropped because the queue was full or the collector did not take them.",
+            )?,
             frames_dropped: kept.counter("segue_frames_dropped_total", "Frames dropped by a full outbox.")?,
             connections_refused: kept.counter(
                 "segue_connections_refused_total",
@@ -260,7 +267,7 @@ impl Metrics {
 }
 
 /// Methods are a client's text too: unknown ones share a label.
-fn method_label(method: &http::Method) -> &'static str {
+pub(crate) fn method_label(method: &http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -5,7 +5,7 @@
 //!   nothing global, so two hosts fit in one process. `aliases` tells them under
 //!   further names, `catalogue` knows which there may be.
 //! - [`pace`]: messages of the last minute, for health.
-//! - [`trace`]: the W3C trace context that ties a message's lines together.
+//! - [`spans`]: the traces of messages, sent to a collector by OTLP.
 
 mod aliases;
 mod cache_stats;
@@ -14,13 +14,14 @@ mod guard_stats;
 pub mod logs;
 pub mod metrics;
 mod model_stats;
+mod otlp;
 pub mod pace;
 mod process;
 mod runtime_stats;
+pub mod spans;
 mod sql_stats;
-pub mod trace;
 
 pub use aliases::{Alias, AliasSet};
 pub use logs::{LogHandle, Logs};
 pub use metrics::Metrics;
-pub use trace::TraceContext;
+pub use segue_runtime::trace::TraceContext;

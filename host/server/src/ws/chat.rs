@@ -19,6 +19,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::HeaderMap;
 use segue_protocol::{ClientFrame, CloseCode, ErrorCode, RequestError, ServerFrame};
 use serde::Deserialize;
 
@@ -29,6 +30,7 @@ use crate::edge::respond;
 use crate::limits::{Caller, Via};
 use crate::session::{Attachment, Reader};
 use crate::state::App;
+use crate::telemetry::TraceContext;
 use crate::telemetry::metrics::Held;
 use notices::Notices;
 
@@ -61,6 +63,7 @@ pub async fn upgrade(
     State(app): State<Arc<App>>,
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     query: Result<Query<ResumeQuery>, QueryRejection>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if let Err(error) = app.drain.check() {
@@ -79,12 +82,25 @@ pub async fn upgrade(
     };
     let max_frame = app.snapshot().config.server.max_frame;
     let tasks = app.tasks.clone();
+    let traceparent = traceparent(&headers);
     socket::bounded(upgrade, max_frame)
-        .on_upgrade(move |socket| tasks.track_future(serve(app, socket, resume, address)))
+        .on_upgrade(move |socket| tasks.track_future(serve(app, socket, resume, address, traceparent)))
         .into_response()
 }
 
-async fn serve(app: Arc<App>, socket: WebSocket, resume: Option<Resume>, address: IpAddr) {
+/// The trace that the socket's messages are of, unless they say another.
+fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
+    let said = headers.get("traceparent")?.to_str().ok()?;
+    TraceContext::parse(said).map(|trace| trace.to_string().into())
+}
+
+async fn serve(
+    app: Arc<App>,
+    socket: WebSocket,
+    resume: Option<Resume>,
+    address: IpAddr,
+    traceparent: Option<Arc<str>>,
+) {
     let mut caller = Caller::new(address, Via::Socket);
     let _open = Held::new(&app.metrics.connections);
     let (mut sink, mut stream) = socket.split();
@@ -109,8 +125,14 @@ async fn serve(app: Arc<App>, socket: WebSocket, resume: Option<Resume>, address
             break Exit::Peer(None);
         }
         let notices = Notices::default();
+        let to = read::To {
+            app: &app,
+            session: &attachment.session,
+            notices: &notices,
+            traceparent: traceparent.as_deref(),
+        };
         let exit = tokio::select! {
-            exit = read::read(&app, &attachment.session, &mut caller, &notices, &mut stream, &pulse, first.take()) => exit,
+            exit = read::read(&to, &mut caller, &mut stream, &pulse, first.take()) => exit,
             exit = write::write(&app, &attachment, &notices, &mut sink, &pulse, reader) => exit,
         };
         match exit {

@@ -22,6 +22,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use segue_protocol::{CloseCode, ErrorCode, RequestError};
 use segue_resilience::Admission;
 use segue_resilience::shed::Work;
+use segue_runtime::trace::{Scope, Span, SpanKind};
 use segue_runtime::{CallError, CallSpec, Context, EndpointKind, Payload, Reply, Request};
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,6 @@ use crate::guarded;
 use crate::overload;
 use crate::state::App;
 use crate::target::{Running, Target};
-use crate::telemetry::TraceContext;
 use crate::telemetry::metrics::Held;
 
 /// The label of raw calls in metrics about messages.
@@ -161,9 +161,10 @@ async fn converse(app: &Arc<App>, line: &Line, sink: &mut Sink, stream: &mut Str
             Received::Binary(bytes) => Payload::Binary(bytes.into()),
             Received::Over(code) => return Exit::Peer(code),
         };
-        let trace = TraceContext::continue_from(line.traceparent.as_deref());
-        let span = tracing::info_span!("raw", trace_id = %trace.trace_id(), handler = line.handler);
-        let answered = answer(app, line, payload, trace, sink, stream, pulse, &mut ahead)
+        let step = step(app, line);
+        let trace_id = (step.scope().context()).map(|trace| tracing::field::display(trace.trace_id()));
+        let span = tracing::info_span!("raw", trace_id, handler = line.handler);
+        let answered = answer(app, line, payload, step, sink, stream, pulse, &mut ahead)
             .instrument(span)
             .await;
         if let Err(exit) = answered {
@@ -176,13 +177,27 @@ async fn converse(app: &Arc<App>, line: &Line, sink: &mut Sink, stream: &mut Str
     }
 }
 
+/// The span of one message.
+fn step(app: &App, line: &Line) -> Span {
+    let above = line.traceparent.as_deref();
+    let mut span = app
+        .tracer
+        .begin(above, SpanKind::Consumer, || "process raw".into());
+    span.set("messaging.system", "segue");
+    span.set("messaging.operation.type", "process");
+    span.set("messaging.operation.name", "process");
+    span.set("messaging.destination.name", MTYPE);
+    span.set_text("segue.handler.name", &line.handler);
+    span
+}
+
 /// Answers one message.
 #[expect(clippy::too_many_arguments, reason = "one socket, in its parts")]
 async fn answer(
     app: &Arc<App>,
     line: &Line,
     payload: Payload,
-    trace: TraceContext,
+    mut span: Span,
     sink: &mut Sink,
     stream: &mut Stream,
     pulse: &Pulse,
@@ -202,13 +217,14 @@ async fn answer(
         Err(error) => {
             app.metrics
                 .message_ended(MTYPE, error.code.as_str(), started.elapsed());
+            span.fail(error.code.as_str());
             return Err(Exit::Failed(error));
         }
     };
     let since = std::time::Instant::now();
     let spec = CallSpec {
         deadline: Some(allowed),
-        ..spec(app, payload, trace, cancel.clone())
+        ..spec(app, payload, span.scope(), cancel.clone())
     };
     let mut call = target.call(&app.runtime, spec);
     let relayed = relay(app, &mut call, sink, stream, pulse, ahead).await;
@@ -236,6 +252,14 @@ async fn answer(
         .map(|error| errors::of_call(handler, error));
     let code = error.as_ref().map_or("ok", |error| error.code.as_str());
     app.metrics.message_ended(MTYPE, code, started.elapsed());
+    span.set("segue.outcome", code);
+    if outcome
+        .result
+        .as_ref()
+        .is_err_and(|e| !matches!(e, CallError::ClientGone | CallError::Cancelled))
+    {
+        span.fail(code);
+    }
     if let Some(error) = outcome
         .result
         .err()
@@ -331,7 +355,7 @@ async fn relay(
 }
 
 /// A raw call has no session, so its services have none either.
-fn spec(app: &App, payload: Payload, trace: TraceContext, cancel: CancellationToken) -> CallSpec {
+fn spec(app: &App, payload: Payload, trace: &Scope, cancel: CancellationToken) -> CallSpec {
     CallSpec {
         request: Request {
             id: format!("h-{}", crate::ids::random()),
@@ -345,7 +369,8 @@ fn spec(app: &App, payload: Payload, trace: TraceContext, cancel: CancellationTo
             meta: Arc::new(Map::new()),
             claims: Arc::new(Map::new()),
             session: None,
-            traceparent: trace.to_string(),
+            traceparent: trace.traceparent(),
+            trace: trace.clone(),
             attempt: 1,
             previous: Vec::new(),
         },

@@ -9,6 +9,7 @@ mod models;
 mod overrides;
 mod resilience;
 mod resolved;
+mod telemetry;
 mod throttle;
 
 use std::collections::BTreeMap;

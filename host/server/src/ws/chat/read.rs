@@ -15,16 +15,30 @@ use crate::state::App;
 
 /// After so many frames in a row that cannot be read the socket is closed.
 const MAX_BAD_FRAMES: u32 = 100;
+
+/// What the frames are for.
+pub(super) struct To<'a> {
+    pub(super) app: &'a Arc<App>,
+    pub(super) session: &'a Arc<Session>,
+    pub(super) notices: &'a Notices,
+    /// The trace of messages that say none.
+    pub(super) traceparent: Option<&'a str>,
+}
+
 /// Reads frames until the peer is gone or the host has had enough.
 pub(super) async fn read(
-    app: &Arc<App>,
-    session: &Arc<Session>,
+    to: &To<'_>,
     caller: &mut Caller,
-    notices: &Notices,
     stream: &mut Stream,
     pulse: &Pulse,
     mut next: Option<Received>,
 ) -> Exit {
+    let To {
+        app,
+        session,
+        notices,
+        traceparent,
+    } = *to;
     let mut bad_frames = 0;
     let mut unused = true;
     loop {
@@ -60,8 +74,11 @@ pub(super) async fn read(
                     after,
                 });
             }
-            Ok(frame) => {
+            Ok(mut frame) => {
                 bad_frames = 0;
+                if let (ClientFrame::Message(message), Some(trace)) = (&mut frame, traceparent) {
+                    message.traceparent.get_or_insert_with(|| trace.to_owned());
+                }
                 // On the heap while there is work, so that an idle socket does
                 // not hold room for it.
                 let work = Box::pin(on_frame(app, session, caller, notices, frame));

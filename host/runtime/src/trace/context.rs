@@ -81,6 +81,33 @@ impl TraceContext {
     pub fn flags(&self) -> u8 {
         self.flags
     }
+
+    /// Whether whoever began the trace wants it taken.
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    pub fn trace(&self) -> [u8; 16] {
+        self.trace_id
+    }
+
+    pub fn span(&self) -> [u8; 8] {
+        self.span_id
+    }
+
+    /// The same, to be taken if its id is within the first `share` of all ids.
+    /// That is OpenTelemetry's way to choose (`TraceIdRatioBased`), so that hosts
+    /// agree on a trace.
+    pub(super) fn taken_by(self, share: f64) -> Self {
+        let [.., a, b, c, d, e, f, g, h] = self.trace_id;
+        // 63 bits, of which a fraction holds 53.
+        let place = (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1) as f64;
+        let taken = place < share * (1u64 << 63) as f64;
+        TraceContext {
+            flags: if taken { SAMPLED } else { 0 },
+            ..self
+        }
+    }
 }
 
 /// The value of a `traceparent` header.
