@@ -61,7 +61,7 @@ impl Backends {
     pub fn start(settings: Settings, guards: Arc<Guards>, handle: Handle) -> Backends {
         let caches = cache::Caches::new(settings.cache, handle.clone());
         Backends {
-            sql: sql::Databases::new(settings.sql, Arc::clone(&guards), handle.clone()),
+            sql: sql::Databases::new(settings.sql, &caches, Arc::clone(&guards), handle.clone()),
             search: search::Indexes::new(settings.search, &caches, Arc::clone(&guards), handle.clone()),
             llm: llm::Models::new(settings.llm, settings.budget, Arc::clone(&guards), handle.clone()),
             http: http::Egress::new(settings.http, Arc::clone(&guards), handle.clone()),
@@ -75,7 +75,7 @@ impl Backends {
     pub fn update(&self, settings: Settings) -> Backends {
         let caches = self.caches.update(settings.cache);
         Backends {
-            sql: self.sql.update(settings.sql),
+            sql: self.sql.update(settings.sql, &caches),
             search: self.search.update(settings.search, &caches),
             llm: self.llm.update(settings.llm, settings.budget),
             http: self.http.update(settings.http),

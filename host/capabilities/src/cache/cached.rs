@@ -21,12 +21,35 @@ pub enum Source {
     Joined,
 }
 
+/// What was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    pub value: Bytes,
+    /// Whether it may be kept: not if it is only a part of the answer.
+    pub keep: bool,
+}
+
+impl<B: Into<Bytes>> From<B> for Fetched {
+    fn from(value: B) -> Fetched {
+        Fetched {
+            value: value.into(),
+            keep: true,
+        }
+    }
+}
+
 /// A cache in front of what one engine fetches, whose errors are `E`.
 #[derive(Clone)]
 pub struct Cached<E> {
     cache: Arc<Cache>,
     /// The fetches under way. An error is given to all who wait, and not kept.
     flights: Flights<String, Result<Bytes, E>>,
+}
+
+impl<E> std::fmt::Debug for Cached<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Cached").field(&self.cache).finish()
+    }
 }
 
 impl<E> Cached<E>
@@ -44,6 +67,14 @@ where
         &self.cache
     }
 
+    /// In front of `cache`, as before where that is the same: what is under way goes
+    /// on.
+    pub fn over(before: Option<&Cached<E>>, cache: Option<Arc<Cache>>) -> Option<Cached<E>> {
+        let cache = cache?;
+        let same = before.filter(|before| Arc::ptr_eq(&before.cache, &cache));
+        Some(same.cloned().unwrap_or_else(|| Cached::new(cache)))
+    }
+
     /// The value under the parts of a key, from the cache or through `fetch`, which
     /// is called by the one who fetches and by nobody who waits. What is fetched is
     /// kept under `tags`.
@@ -55,7 +86,7 @@ where
         fetch: impl FnOnce() -> F + Send + 'static,
     ) -> (Result<Bytes, E>, Source)
     where
-        F: Future<Output = Result<Bytes, E>> + Send + 'static,
+        F: Future<Output = Result<Fetched, E>> + Send + 'static,
     {
         let counts = &self.cache.counts;
         let key = key(owner, self.cache.settings().public, parts);
@@ -92,7 +123,7 @@ async fn load<E, F>(
     fetch: impl FnOnce() -> F,
 ) -> Result<Bytes, E>
 where
-    F: Future<Output = Result<Bytes, E>>,
+    F: Future<Output = Result<Fetched, E>>,
 {
     // Another may have landed between the look and the take-off.
     let (found, mark) = cache.look(&key).await;
@@ -101,12 +132,13 @@ where
     }
     fetched.store(true, Ordering::Relaxed);
     let since = Instant::now();
-    let value = fetch().await;
-    cache.counts.loaded(since.elapsed(), value.is_ok());
-    if let Ok(value) = &value {
+    let fetched = fetch().await;
+    cache.counts.loaded(since.elapsed(), fetched.is_ok());
+    let Fetched { value, keep } = fetched?;
+    if keep {
         cache.keep(mark, key, value.clone(), tags, None).await;
     }
-    value
+    Ok(value)
 }
 
 #[cfg(test)]

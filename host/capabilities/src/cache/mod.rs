@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-pub use cached::{Cached, Source};
+pub use cached::{Cached, Fetched, Source};
 pub use guest::Caching;
 pub use kept::{Kept, KeptError};
 pub use key::{Owner, TENANT};

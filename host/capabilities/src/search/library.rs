@@ -97,22 +97,12 @@ impl Library {
             settings: Arc::new(same),
             shared: Arc::clone(&self.shared),
             guard: Arc::clone(&self.guard),
-            cached: self.cached_in(cache),
+            cached: Cached::over(self.cached.as_ref(), cache),
             runtime: self.runtime.clone(),
             turns: Arc::clone(&self.turns),
             open: Arc::clone(&self.open),
             _stop: Arc::clone(&self._stop),
         })
-    }
-
-    /// What is under way goes on where the cache stays the same.
-    fn cached_in(&self, cache: Option<Arc<Cache>>) -> Option<Cached<Error>> {
-        let cache = cache?;
-        let same = self
-            .cached
-            .as_ref()
-            .filter(|cached| Arc::ptr_eq(cached.cache(), &cache));
-        Some(same.cloned().unwrap_or_else(|| Cached::new(cache)))
     }
 
     /// Starts a search. Refused at once when too many wait, or too many of the

@@ -12,6 +12,7 @@ use super::health::State;
 use super::settings::Database;
 use super::store::Store;
 use super::task::Task;
+use crate::cache::Caches;
 
 /// How long a look at a database may take.
 const LOOK: Duration = Duration::from_secs(2);
@@ -28,41 +29,38 @@ pub struct Databases {
 impl Databases {
     /// Databases whose work runs on the runtime of `handle`. Files are opened
     /// when they are needed.
-    pub fn new(settings: BTreeMap<String, Database>, guards: Arc<Guards>, handle: Handle) -> Arc<Databases> {
-        Databases::build(settings, guards, handle, &BTreeMap::new())
+    pub fn new(
+        settings: BTreeMap<String, Database>,
+        caches: &Caches,
+        guards: Arc<Guards>,
+        handle: Handle,
+    ) -> Arc<Databases> {
+        let none = Databases {
+            stores: BTreeMap::new(),
+            guards,
+            handle,
+        };
+        none.update(settings, caches)
     }
 
     /// These databases; what is configured as before is carried over with its
     /// connections.
-    pub fn update(&self, settings: BTreeMap<String, Database>) -> Arc<Databases> {
-        Databases::build(
-            settings,
-            Arc::clone(&self.guards),
-            self.handle.clone(),
-            &self.stores,
-        )
-    }
-
-    fn build(
-        settings: BTreeMap<String, Database>,
-        guards: Arc<Guards>,
-        handle: Handle,
-        before: &BTreeMap<String, Arc<Store>>,
-    ) -> Arc<Databases> {
+    pub fn update(&self, settings: BTreeMap<String, Database>, caches: &Caches) -> Arc<Databases> {
         let store = |(name, settings): (String, Database)| {
-            let same = before.get(&name).filter(|store| store.settings == settings);
+            let cache = settings.cache.as_deref().and_then(|cache| caches.get(cache));
+            let same = (self.stores.get(&name)).filter(|store| store.settings == settings);
             let store = same.map(Arc::clone).unwrap_or_else(|| {
-                let guard = guards.get("sql", &name);
-                Arc::new(Store::new(name.clone(), settings, guard, handle.clone()))
+                let guard = self.guards.get("sql", &name);
+                Arc::new(Store::new(name.clone(), settings, guard, self.handle.clone()))
             });
+            store.answer_from(cache);
             store.look();
             (name, store)
         };
-        let stores = settings.into_iter().map(store).collect();
         Arc::new(Databases {
-            stores,
-            guards,
-            handle,
+            stores: settings.into_iter().map(store).collect(),
+            guards: Arc::clone(&self.guards),
+            handle: self.handle.clone(),
         })
     }
 

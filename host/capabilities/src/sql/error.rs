@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use segue_resilience::flight::Lost;
 use segue_resilience::{Judged, Repeat, Verdict};
 use segue_runtime::HandlerError;
 
@@ -61,6 +62,13 @@ impl Error {
             Error::TimedOut(_) => (true, None),
             _ => (false, None),
         }
+    }
+}
+
+/// What nobody works on any more.
+impl From<Lost> for Error {
+    fn from(_: Lost) -> Error {
+        Error::Dropped
     }
 }
 

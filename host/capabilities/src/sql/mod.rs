@@ -19,6 +19,7 @@
 //! functions.rs   calls that could not be stopped, made again
 //! watch.rs       what stops it while it runs; scratch.rs, its temporary files
 //! rows.rs        its rows, and where they are cut off
+//! kept.rs        a whole answer, as a cache keeps it
 //! schema.rs      what the host itself asks: tables, keys, examples
 //! ```
 
@@ -32,6 +33,7 @@ mod growth;
 mod guard;
 mod guest;
 mod health;
+mod kept;
 mod pattern;
 mod pool;
 mod rows;

@@ -8,13 +8,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rusqlite::Statement;
 use rusqlite::types::ValueRef;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
 
 use super::connection::Link;
 use super::error::Error;
+use super::kept::Answer;
 use super::statement::{self, Fault};
 use super::task::{Running, Task};
 use super::turns::UNREAD_MAX_KIB;
@@ -46,8 +49,7 @@ pub(super) enum Message {
 /// A query under way. Dropping it stops the query.
 #[derive(Debug)]
 pub struct Rows {
-    running: Running<bool>,
-    messages: mpsc::Receiver<Message>,
+    source: Source,
     columns: Option<Vec<String>>,
     ready: VecDeque<Row>,
     /// The room that `ready` takes.
@@ -55,11 +57,41 @@ pub struct Rows {
     end: Option<Result<bool, Error>>,
 }
 
+#[derive(Debug)]
+enum Source {
+    Query {
+        running: Running<bool>,
+        messages: mpsc::Receiver<Message>,
+    },
+    /// A cache was asked.
+    Cache(Asked),
+    /// The cache's answer.
+    Answer(Answer),
+}
+
+/// Who asks a cache. Dropped, it asks no more.
+#[derive(Debug)]
+struct Asked(JoinHandle<Result<Bytes, Error>>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Rows {
     pub(super) fn new(running: Running<bool>, messages: mpsc::Receiver<Message>) -> Rows {
+        Rows::from(Source::Query { running, messages })
+    }
+
+    /// Those of an answer in one piece, as `kept.rs` makes it.
+    pub(super) fn asked(answer: JoinHandle<Result<Bytes, Error>>) -> Rows {
+        Rows::from(Source::Cache(Asked(answer)))
+    }
+
+    fn from(source: Source) -> Rows {
         Rows {
-            running,
-            messages,
+            source,
             columns: None,
             ready: VecDeque::new(),
             room: None,
@@ -105,13 +137,34 @@ impl Rows {
     }
 
     async fn advance(&mut self) {
-        match self.messages.recv().await {
-            Some(Message::Columns(columns)) => self.columns = Some(columns),
-            Some(Message::Rows(rows, room)) => {
-                self.ready.extend(rows);
-                self.room = room;
+        let senseless = || Error::Unavailable {
+            database: String::from("the cache"),
+            reason: "what it has kept makes no sense",
+        };
+        match &mut self.source {
+            Source::Query { running, messages } => match messages.recv().await {
+                Some(Message::Columns(columns)) => self.columns = Some(columns),
+                Some(Message::Rows(rows, room)) => {
+                    self.ready.extend(rows);
+                    self.room = room;
+                }
+                None => self.end = Some(running.wait().await),
+            },
+            Source::Cache(Asked(answer)) => {
+                let answer = answer.await.unwrap_or(Err(Error::Dropped));
+                match answer.and_then(|answer| Answer::open(answer).ok_or_else(senseless)) {
+                    Ok((columns, answer)) => {
+                        self.columns = Some(columns);
+                        self.source = Source::Answer(answer);
+                    }
+                    Err(error) => self.end = Some(Err(error)),
+                }
             }
-            None => self.end = Some(self.running.wait().await),
+            Source::Answer(answer) => match answer.next() {
+                Some(rows) if rows.is_empty() => self.end = Some(Ok(answer.truncated())),
+                Some(rows) => self.ready.extend(rows),
+                None => self.end = Some(Err(senseless())),
+            },
         }
     }
 }

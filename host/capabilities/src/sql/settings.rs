@@ -24,6 +24,8 @@ pub struct Database {
     pub queue: usize,
     /// A query that takes so long is counted and logged.
     pub slow_query: Option<Duration>,
+    /// The cache that queries are answered from.
+    pub cache: Option<String>,
 }
 
 impl Database {
@@ -50,6 +52,7 @@ impl Database {
             connections: Database::CONNECTIONS,
             queue: Database::QUEUE,
             slow_query: Database::SLOW_QUERY,
+            cache: None,
         }
     }
 }

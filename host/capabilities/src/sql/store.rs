@@ -8,7 +8,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use segue_resilience::{Guard, Judged, Refused, Verdict};
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
@@ -16,6 +18,7 @@ use tokio::time::timeout_at;
 use super::connection::{Closed, Link, is_busy};
 use super::error::Error;
 use super::health::{Health, State};
+use super::kept;
 use super::pool::Pool;
 use super::rows::{BATCHES, Bounds, Rows, Sink};
 use super::schema::Library;
@@ -27,6 +30,7 @@ use super::task::{Asker, Running, Task};
 use super::turns::{Full, Turn, Turns};
 use super::value::{self, Value};
 use super::watch::Why;
+use crate::cache::{Cache, Cached, Owner};
 
 /// The stack of a query's thread: four times what the deepest statement takes.
 /// Only what is used of it becomes memory.
@@ -45,6 +49,8 @@ pub struct Store {
     pub(super) settings: Database,
     pub(super) handle: Handle,
     guard: Arc<Guard>,
+    /// What queries are answered from.
+    cached: ArcSwapOption<Cached<Error>>,
     pub(super) health: Health,
     /// For guests' statements.
     pub(super) guests: Pool,
@@ -64,6 +70,7 @@ impl Store {
             host: Pool::new(settings.path.clone(), Link::for_host, 1),
             turns: Turns::new(settings.connections, settings.queue),
             slow: Slow::new(settings.slow_query),
+            cached: ArcSwapOption::empty(),
             library: Library::default(),
             scratch_max_bytes: scratch::MAX_BYTES,
             name,
@@ -73,9 +80,53 @@ impl Store {
         }
     }
 
+    /// Answers queries from this cache from now on.
+    pub(super) fn answer_from(&self, cache: Option<Arc<Cache>>) {
+        let cached = Cached::over(self.cached.load().as_deref(), cache);
+        self.cached.store(cached.map(Arc::new));
+    }
+
     /// Starts a query. `params` are bound to `?1`, `?2` and so on.
     pub fn run(self: &Arc<Store>, asker: Asker, sql: String, params: Vec<Value>) -> Result<Rows, Error> {
         short_enough(&sql, &params)?;
+        Ok(match self.cached.load_full() {
+            Some(cached) => self.remembered(cached, asker, sql, params),
+            None => self.query(asker, sql, params),
+        })
+    }
+
+    /// From the cache, or by a query that all who ask the same wait for: its time is
+    /// the database's, theirs is each one's own.
+    fn remembered(
+        self: &Arc<Store>,
+        cached: Arc<Cached<Error>>,
+        asker: Asker,
+        sql: String,
+        params: Vec<Value>,
+    ) -> Rows {
+        let (store, until) = (Arc::clone(self), asker.until);
+        let task = self.handle.spawn(async move {
+            let scope = format!("sql.{}", store.name);
+            let owner = Owner::new(&asker.plugin, &scope);
+            let asked = digest(&sql, &params);
+            let time = until.saturating_duration_since(Instant::now());
+            let fetch = move || {
+                let until = Instant::now() + store.settings.timeout;
+                let rows = store.query(Asker { until, ..asker }, sql, params);
+                kept::collect(rows)
+            };
+            let parts = ["query", asked.as_str()];
+            let asking = cached.get(&owner, &parts, vec![scope.clone()], fetch);
+            let (answer, _) = timeout_at(until.into(), asking)
+                .await
+                .map_err(|_| Error::TimedOut(time))?;
+            answer
+        });
+        Rows::asked(task)
+    }
+
+    /// Has the database asked.
+    fn query(self: &Arc<Store>, asker: Asker, sql: String, params: Vec<Value>) -> Rows {
         let (sender, messages) = mpsc::channel(BATCHES);
         let plugin = asker.plugin.clone();
         let running = self.start(asker, move |store, task| {
@@ -98,7 +149,7 @@ impl Store {
             store.slow.note(&store.name, &plugin, &sql, took);
             done
         });
-        Ok(Rows::new(running, messages))
+        Rows::new(running, messages)
     }
 
     /// Compiles a statement as [`run`](Store::run) would, and leaves it there.
@@ -312,6 +363,15 @@ impl Store {
             reason: "the query failed within the host",
         }
     }
+}
+
+/// What stands for a statement and its values in a key, however long they are.
+fn digest(sql: &str, params: &[Value]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(sql.len().to_le_bytes());
+    hash.update(sql);
+    hash.update(format!("{params:?}"));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn short_enough(sql: &str, params: &[Value]) -> Result<(), Error> {

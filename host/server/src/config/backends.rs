@@ -69,6 +69,9 @@ pub struct Sql {
     /// to the log with its text. Default 100 ms, 1 ms to 1 h, or "off".
     #[serde(serialize_with = "optional_duration")]
     pub slow_query: Option<Duration>,
+    /// The `[cache.NAME]` that queries are answered from. Default none. An answer may
+    /// then be as old as the cache allows; one that was cut off is not kept.
+    pub cache: Option<String>,
 }
 
 /// `[search.NAME]`: a folder of documents that plugins may search.
@@ -337,6 +340,7 @@ impl From<&Sql> for sql::settings::Database {
             connections: it.connections,
             queue: it.queue,
             slow_query: it.slow_query,
+            cache: it.cache.clone(),
         }
     }
 }

@@ -46,7 +46,7 @@ impl Bench {
         let owner = Owner::new(plugin, "search.docs");
         let fetch = move || async move {
             fetches.fetch_add(1, Ordering::Relaxed);
-            value.map(|value| Bytes::from_static(value.as_bytes()))
+            value.map(Fetched::from)
         };
         self.cached
             .get(&owner, &["question"], vec!["docs".to_owned()], fetch)
@@ -145,7 +145,7 @@ async fn what_changed_is_taken_out_by_its_tag_also_while_it_is_fetched() {
         .cached
         .get(&owner, &["question"], vec!["docs".into()], move || async move {
             cache.invalidate_tag("docs").await;
-            ok("of before")
+            Ok("of before".into())
         });
     assert_eq!(fetched.await, (ok("of before"), Source::Miss));
     assert_eq!(bench.ask("p", Ok("three")).await, (ok("three"), Source::Miss));

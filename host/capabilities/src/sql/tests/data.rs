@@ -27,7 +27,7 @@ fn shown(value: &Value) -> String {
 /// of every column there is.
 async fn answers(path: PathBuf, questions: &[(&str, &[&str])]) {
     let settings = [(String::from("real"), Database::at(path))].into();
-    let databases = Databases::new(settings, Guards::permissive(), Handle::current());
+    let databases = Databases::new(settings, &no_caches(), Guards::permissive(), Handle::current());
     let store = databases.get("real").unwrap();
     for (sql, first) in questions {
         store.check(asker(), sql.to_string()).await.unwrap();
@@ -108,7 +108,7 @@ async fn northwind() {
     ];
     answers(made.clone(), &questions).await;
     let settings = [(String::from("northwind"), Database::at(made))].into();
-    let databases = Databases::new(settings, Guards::permissive(), Handle::current());
+    let databases = Databases::new(settings, &no_caches(), Guards::permissive(), Handle::current());
     let store = databases.get("northwind").unwrap();
     for view in views {
         ask(store, &format!("SELECT * FROM [{view}]")).await.unwrap();

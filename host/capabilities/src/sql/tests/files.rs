@@ -162,7 +162,7 @@ async fn state_tells_what_is_so() {
         (String::from("gone"), Database::at(gone.clone())),
         (String::from("shop"), shop.settings()),
     ];
-    let databases = Databases::new(settings.clone().into(), Guards::permissive(), Handle::current());
+    let databases = Databases::new(settings.clone().into(), &no_caches(), Guards::permissive(), Handle::current());
     let state = loop {
         let state = databases.state();
         if state[1].ready && state[0].detail.contains("gone.db") {
@@ -181,16 +181,17 @@ async fn state_tells_what_is_so() {
 async fn an_update_carries_over_what_is_as_before() {
     let shop = Shop::new();
     let named = |name: &str| (name.to_owned(), shop.settings());
-    let databases = Databases::new(
-        [named("a"), named("b")].into(),
-        Guards::permissive(),
+    let databases = Databases::new([named("a"), named("b")].into(), &no_caches(), Guards::permissive(),
         Handle::current(),
     );
     let changed = Database {
         max_rows: 1,
         ..shop.settings()
     };
-    let update = databases.update([named("a"), (String::from("b"), changed), named("c")].into());
+    let update = databases.update(
+        [named("a"), (String::from("b"), changed), named("c")].into(),
+        &no_caches(),
+    );
     assert!(Arc::ptr_eq(databases.get("a").unwrap(), update.get("a").unwrap()));
     assert!(!Arc::ptr_eq(
         databases.get("b").unwrap(),

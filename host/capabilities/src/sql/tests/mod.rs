@@ -1,12 +1,14 @@
 //! Databases as plugins meet them, without a plugin.
 
 mod bounds;
+mod cached;
 mod data;
 mod files;
 mod hostile;
 mod samples;
 mod schema;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ use tokio::runtime::Handle;
 
 use super::settings::Database;
 use super::*;
+use crate::cache::Caches;
 
 /// A folder with the database of the corpus.
 struct Shop {
@@ -44,13 +47,18 @@ impl Shop {
     /// The database, opened by a host with these settings.
     fn open(&self, settings: Database) -> Arc<Store> {
         let settings = [(String::from("shop"), settings)].into();
-        let databases = Databases::new(settings, Guards::permissive(), Handle::current());
+        let databases = Databases::new(settings, &no_caches(), Guards::permissive(), Handle::current());
         Arc::clone(databases.get("shop").unwrap())
     }
 
     fn write(&self, sql: &str) {
         writer(&self.path).execute_batch(sql).unwrap();
     }
+}
+
+/// Where nothing is kept.
+fn no_caches() -> Arc<Caches> {
+    Caches::new(BTreeMap::new(), Handle::current())
 }
 
 /// A connection of somebody else, who writes.

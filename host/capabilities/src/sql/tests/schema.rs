@@ -66,7 +66,7 @@ async fn foreign_keys_are_told_in_full() {
         )
         .unwrap();
     let settings = [(String::from("keys"), Database::at(path))].into();
-    let databases = Databases::new(settings, Guards::permissive(), Handle::current());
+    let databases = Databases::new(settings, &no_caches(), Guards::permissive(), Handle::current());
     let tables = tables(databases.get("keys").unwrap()).await;
     let key = |columns: &[&str], table: &str, references: &[&str]| ForeignKey {
         columns: columns.iter().map(ToString::to_string).collect(),

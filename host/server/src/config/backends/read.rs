@@ -49,13 +49,12 @@ pub(in crate::config) fn backends(root: &Table<'_, '_>, state: &Path) -> (Backen
         http: egress(root),
         keyvalue: buckets(root, state),
     };
+    let caches = &backends.cache;
     for (name, index) in &backends.search {
-        is_there(
-            root,
-            &format!("search.{name}.cache"),
-            index.cache.as_deref(),
-            &backends.cache,
-        );
+        is_there(root, &format!("search.{name}.cache"), index.cache.as_deref(), caches);
+    }
+    for (name, database) in &backends.sql {
+        is_there(root, &format!("sql.{name}.cache"), database.cache.as_deref(), caches);
     }
     let models = names.get("llm").map(Vec::as_slice).unwrap_or_default();
     budgets::check(root, &backends.budget, &backends.llm, models);
@@ -187,6 +186,7 @@ fn database(t: &Table<'_, '_>) -> Option<Sql> {
         Database::SLOW_QUERY,
         or_off(duration(ms(1)..=seconds(3600))),
     );
+    let cache = t.read("cache", value::text);
     let url = url?;
     let DatabaseUrl::Sqlite(path) = &url;
     if !path.is_file() {
@@ -200,6 +200,7 @@ fn database(t: &Table<'_, '_>) -> Option<Sql> {
         connections,
         queue,
         slow_query,
+        cache,
     })
 }
 
