@@ -59,7 +59,7 @@ impl Backends {
     /// answers `store_unavailable` until it is. What stands around each is one of
     /// the `guards`, by the capability and its name.
     pub fn start(settings: Settings, guards: Arc<Guards>, handle: Handle) -> Backends {
-        let caches = cache::Caches::new(settings.cache, handle.clone());
+        let caches = cache::Caches::new(settings.cache, Arc::clone(&guards), handle.clone());
         Backends {
             sql: sql::Databases::new(settings.sql, &caches, Arc::clone(&guards), handle.clone()),
             search: search::Indexes::new(settings.search, &caches, Arc::clone(&guards), handle.clone()),
@@ -118,6 +118,16 @@ impl Backends {
             reading: false,
             detail: keyvalue.detail,
         }];
+        all.extend(self.caches.remote().map(|(name, ready)| BackendState {
+            kind: "cache",
+            name: name.to_owned(),
+            ready,
+            reading: false,
+            detail: match ready {
+                true => String::new(),
+                false => "its Redis does not answer: memory stands in for it".to_owned(),
+            },
+        }));
         all.extend(self.llm.state().into_iter().map(|state| BackendState {
             kind: "llm",
             name: state.name,

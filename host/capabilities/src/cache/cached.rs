@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use segue_resilience::flight::{Flights, Lost, Role};
@@ -10,7 +9,7 @@ use tokio::time::Instant;
 
 use super::key::{Owner, key};
 use super::stats::count;
-use super::store::{Cache, Look};
+use super::store::{Cache, Look, Mark};
 
 /// How an answer came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +42,11 @@ impl<B: Into<Bytes>> From<B> for Fetched {
 pub struct Cached<E> {
     cache: Arc<Cache>,
     /// The fetches under way. An error is given to all who wait, and not kept.
-    flights: Flights<String, Result<Bytes, E>>,
+    flights: Flying<E>,
 }
+
+type Landed<E> = Result<(Bytes, Source), E>;
+type Flying<E> = Flights<String, Landed<E>>;
 
 impl<E> std::fmt::Debug for Cached<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -95,50 +97,100 @@ where
             count(&counts.hits);
             return (Ok(value), Source::Hit);
         }
-        let fetched = Arc::<AtomicBool>::default();
-        let (cache, kept_as, told) = (Arc::clone(&self.cache), key.clone(), Arc::clone(&fetched));
-        let load = move || load(cache, kept_as, tags, told, fetch);
+        let wanted = Wanted {
+            cache: Arc::clone(&self.cache),
+            key: key.clone(),
+            tags,
+            fetch,
+        };
         if let Look::Stale(value) = found {
             count(&counts.stale);
             // Nobody waits for it.
-            self.flights.start(key, load);
+            self.flights.start(anew(&key), || wanted.anew());
             return (Ok(value), Source::Stale);
         }
-        let (value, role) = self.flights.join(key, load).await;
-        let (counter, source) = match role {
-            Role::Led if fetched.load(Ordering::Relaxed) => (&counts.misses, Source::Miss),
-            Role::Led => (&counts.hits, Source::Hit),
-            Role::Joined => (&counts.joined, Source::Joined),
+        let flights = self.flights.clone();
+        let (landed, role) = self.flights.join(key, || wanted.find(flights)).await;
+        let landed = landed.unwrap_or_else(|lost| Err(lost.into()));
+        let source = match (role, &landed) {
+            (Role::Joined, _) => Source::Joined,
+            (Role::Led, Ok((_, source))) => *source,
+            (Role::Led, Err(_)) => Source::Miss,
         };
-        count(counter);
-        (value.unwrap_or_else(|lost| Err(lost.into())), source)
+        // Who led was counted when it was known what it came to.
+        if role == Role::Joined {
+            count(&counts.joined);
+        }
+        (landed.map(|(value, _)| value), source)
     }
 }
 
-async fn load<E, F>(
+/// What a value is fetched anew under, while the old one is given out.
+fn anew(key: &str) -> String {
+    format!("anew {key}")
+}
+
+/// What somebody wants who does not find it at a glance.
+struct Wanted<Fetch> {
     cache: Arc<Cache>,
     key: String,
     tags: Vec<String>,
-    fetched: Arc<AtomicBool>,
-    fetch: impl FnOnce() -> F,
-) -> Result<Bytes, E>
-where
-    F: Future<Output = Result<Fetched, E>>,
-{
-    // Another may have landed between the look and the take-off.
-    let (found, mark) = cache.look(&key).await;
-    if let Look::Fresh(value) = found {
-        return Ok(value);
+    fetch: Fetch,
+}
+
+impl<Fetch> Wanted<Fetch> {
+    /// Another host may have it, or another may have landed meanwhile.
+    async fn find<E, F>(self, flights: Flying<E>) -> Landed<E>
+    where
+        Fetch: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<Fetched, E>> + Send + 'static,
+        E: Clone + Send + Sync + 'static,
+    {
+        let (found, mark) = self.cache.look(&self.key).await;
+        let counts = &self.cache.counts;
+        match found {
+            Look::Fresh(value) => {
+                count(&counts.hits);
+                Ok((value, Source::Hit))
+            }
+            Look::Stale(value) => {
+                count(&counts.stale);
+                flights.start(anew(&self.key), || self.fetch(mark));
+                Ok((value, Source::Stale))
+            }
+            Look::Nothing => {
+                count(&counts.misses);
+                self.fetch(mark).await
+            }
+        }
     }
-    fetched.store(true, Ordering::Relaxed);
-    let since = Instant::now();
-    let fetched = fetch().await;
-    cache.counts.loaded(since.elapsed(), fetched.is_ok());
-    let Fetched { value, keep } = fetched?;
-    if keep {
-        cache.keep(mark, key, value.clone(), tags, None).await;
+
+    async fn anew<E, F>(self) -> Landed<E>
+    where
+        Fetch: FnOnce() -> F,
+        F: Future<Output = Result<Fetched, E>>,
+    {
+        match self.cache.look(&self.key).await {
+            (Look::Fresh(value), _) => Ok((value, Source::Hit)),
+            (Look::Stale(_) | Look::Nothing, mark) => self.fetch(mark).await,
+        }
     }
-    Ok(value)
+
+    async fn fetch<E, F>(self, mark: Mark) -> Landed<E>
+    where
+        Fetch: FnOnce() -> F,
+        F: Future<Output = Result<Fetched, E>>,
+    {
+        let since = Instant::now();
+        let fetched = (self.fetch)().await;
+        self.cache.counts.loaded(since.elapsed(), fetched.is_ok());
+        let Fetched { value, keep } = fetched?;
+        if keep {
+            let (key, value) = (self.key, value.clone());
+            self.cache.keep(&mark, key, value, self.tags, None).await;
+        }
+        Ok((value, Source::Miss))
+    }
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ const HELD_MAX: usize = 16;
 /// A turn that a guest holds.
 #[derive(Debug)]
 pub struct Open {
-    turn: Turn,
+    turn: Box<Turn>,
     _held: OwnedSemaphorePermit,
 }
 

@@ -12,9 +12,8 @@ use segue_runtime::HandlerError;
 use tokio::time::Instant;
 
 use super::key::{Owner, key, own_tag};
-use super::memory::Mark;
 use super::stats::count;
-use super::store::{Cache, Look};
+use super::store::{Cache, Look, Mark};
 use super::turns::{self, Taken};
 
 const MAX_KEY_BYTES: usize = 1_024;
@@ -33,7 +32,7 @@ pub struct Kept {
 #[derive(Debug)]
 pub enum Obtained {
     Value(Bytes),
-    Turn(Turn),
+    Turn(Box<Turn>),
 }
 
 /// The turn to make what others wait for. Dropping it gives it to one of them.
@@ -140,12 +139,12 @@ impl Kept {
                     turn.tell_old(&value);
                 }
                 count(&counts.misses);
-                Ok(Obtained::Turn(Turn {
+                Ok(Obtained::Turn(Box::new(Turn {
                     kept: self.clone(),
                     turn,
                     mark,
                     since: Instant::now(),
-                }))
+                })))
             }
         }
     }
@@ -161,7 +160,7 @@ impl Kept {
     ) -> Result<bool, KeptError> {
         let (key, tags) = (self.key(key)?, self.tags(tags)?);
         let mark = self.cache.mark(&key).await;
-        let kept = self.cache.keep(mark, key.clone(), value, tags, ttl).await;
+        let kept = self.cache.keep(&mark, key.clone(), value, tags, ttl).await;
         if !kept {
             // The value of before is not the key's any more.
             self.cache.remove(&key).await;
@@ -219,7 +218,7 @@ impl Turn {
         let cache = &self.kept.cache;
         cache.counts.loaded(self.since.elapsed(), true);
         let key = self.turn.key.clone();
-        let kept = cache.keep(self.mark, key, value.clone(), tags, ttl).await;
+        let kept = cache.keep(&self.mark, key, value.clone(), tags, ttl).await;
         // Kept first: whoever comes now finds it there.
         self.turn.done(Ok(value));
         Ok(kept)

@@ -6,7 +6,7 @@
 //! many entries there are.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ pub(super) struct Memory {
     entries: Entries<String, Arc<Entry>>,
     /// Of keys and values.
     bytes: Arc<AtomicU64>,
+    used: AtomicBool,
     recent: Mutex<Recent>,
 }
 
@@ -85,6 +86,7 @@ impl Memory {
         Memory {
             entries,
             bytes,
+            used: AtomicBool::new(false),
             recent: Mutex::default(),
         }
     }
@@ -120,6 +122,7 @@ impl Memory {
         self.bytes.fetch_add(size(&key, &entry), Ordering::Relaxed);
         let entry = Arc::new(entry);
         self.entries.insert(key.clone(), Arc::clone(&entry));
+        self.used.store(true, Ordering::Release);
         // Looked at afterwards: an invalidation that comes between finds the entry.
         let undone = self.recent(|recent| recent.undid(mark, &key, &entry.tags));
         if undone {
@@ -142,8 +145,14 @@ impl Memory {
     }
 
     pub(super) fn clear(&self) {
+        self.used.store(false, Ordering::Release);
         self.note(Invalidation::All);
         self.entries.invalidate_all();
+    }
+
+    /// Whether anything was kept since it was cleared.
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Acquire)
     }
 
     /// Entries and the bytes of their keys and values.

@@ -3,7 +3,8 @@
 //! ```text
 //! key.rs     whose entry it is, so that nothing crosses
 //! store.rs   one cache: where its entries are
-//! memory.rs  entries in memory
+//! memory.rs  entries in this host's memory
+//! remote.rs  entries in a Redis that hosts share
 //! cached.rs  what an engine fetches, kept: single flight, stale while it is fetched anew
 //! turns.rs   whose turn it is to make what others wait for
 //! kept.rs    what a plugin keeps in a cache
@@ -20,6 +21,7 @@ mod guest;
 mod kept;
 mod key;
 mod memory;
+mod remote;
 pub mod settings;
 mod stats;
 mod store;
@@ -28,6 +30,7 @@ mod turns;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use segue_resilience::Guards;
 use tokio::runtime::Handle;
 
 pub use cached::{Cached, Fetched, Source};
@@ -39,16 +42,29 @@ pub use store::Cache;
 
 /// The caches of a host, by name. A set never changes; a reload makes another
 /// one, in which what is configured as before keeps its entries.
-#[derive(Debug)]
 pub struct Caches {
     caches: BTreeMap<String, Arc<Cache>>,
+    guards: Arc<Guards>,
     handle: Handle,
 }
 
+impl std::fmt::Debug for Caches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.caches.keys()).finish()
+    }
+}
+
 impl Caches {
-    pub fn new(settings: BTreeMap<String, settings::Cache>, handle: Handle) -> Arc<Caches> {
+    /// What is asked over the network is asked on `handle`, behind a guard of the
+    /// kind `cache`.
+    pub fn new(
+        settings: BTreeMap<String, settings::Cache>,
+        guards: Arc<Guards>,
+        handle: Handle,
+    ) -> Arc<Caches> {
         let none = Caches {
             caches: BTreeMap::new(),
+            guards,
             handle,
         };
         none.update(settings)
@@ -62,12 +78,13 @@ impl Caches {
                 .filter(|cache| *cache.settings() == settings);
             let cache = match same {
                 Some(cache) => Arc::clone(cache),
-                None => Cache::new(&name, settings, self.handle.clone()),
+                None => Cache::new(&name, settings, &self.guards, self.handle.clone()),
             };
             (name, cache)
         });
         Arc::new(Caches {
             caches: caches.collect(),
+            guards: Arc::clone(&self.guards),
             handle: self.handle.clone(),
         })
     }
@@ -79,6 +96,14 @@ impl Caches {
     /// What `plugin` keeps in the cache `name`.
     pub fn of(&self, plugin: &str, name: &str) -> Option<Kept> {
         self.get(name).map(|cache| Kept::new(cache, plugin, name))
+    }
+
+    /// Those that are not in this host's memory, and whether they answered the last
+    /// time.
+    pub(crate) fn remote(&self) -> impl Iterator<Item = (&str, bool)> {
+        let remote = |cache: &&Arc<Cache>| cache.settings().redis.is_some();
+        let caches = self.caches.values().filter(remote);
+        caches.map(|cache| (cache.name(), !cache.is_away()))
     }
 
     /// How each of them does.

@@ -1,5 +1,6 @@
 //! What an operator decides about a cache.
 
+use std::fmt;
 use std::time::Duration;
 
 /// `[cache.NAME]`.
@@ -15,6 +16,46 @@ pub struct Cache {
     pub max_value: usize,
     /// Shared by all tenants, plugins and grants.
     pub public: bool,
+    /// Where entries are, if not in this host's memory alone.
+    pub redis: Option<Redis>,
+}
+
+/// A Redis that hosts share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redis {
+    /// `redis://HOST:PORT/DATABASE`, or `rediss:` with TLS. Without a password.
+    pub url: String,
+    pub username: Option<String>,
+    pub password: Option<Password>,
+}
+
+impl Redis {
+    /// Whether it can be used, or what is wrong with the address.
+    pub fn check(url: &str) -> Result<(), String> {
+        redis::IntoConnectionInfo::into_connection_info(url)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Printed by nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    pub fn new(password: impl Into<String>) -> Password {
+        Password(password.into())
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
 }
 
 impl Default for Cache {
@@ -26,6 +67,7 @@ impl Default for Cache {
             max_bytes: 64 << 20,
             max_value: 1 << 20,
             public: false,
+            redis: None,
         }
     }
 }

@@ -23,6 +23,12 @@ pub(super) struct Counts {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CacheState {
     pub name: String,
+    /// Where its entries are: `memory`, or `redis`.
+    pub tier: &'static str,
+    /// That Redis did not answer the last time: memory stands in for it.
+    pub away: bool,
+    /// What was asked of Redis and not answered.
+    pub unanswered: u64,
     /// Answered from a fresh entry.
     pub hits: u64,
     /// Answered from one that is past its time and being fetched anew.
@@ -37,7 +43,9 @@ pub struct CacheState {
     pub evictions: u64,
     /// Entries that were taken out because what they were made from changed.
     pub invalidations: u64,
+    /// Entries in this host's memory; of a Redis nobody counts them.
     pub entries: u64,
+    /// Of their keys and values.
     pub bytes: u64,
     /// Of all questions, those that needed no fetch of their own.
     pub hit_rate: f64,
@@ -72,6 +80,9 @@ impl Counts {
             invalidations: get(&self.invalidations),
             entries,
             bytes,
+            tier: "memory",
+            away: false,
+            unanswered: 0,
             hit_rate: share(hits + stale + joined, hits + stale + misses + joined),
             load_ms: share(get(&self.load_micros), get(&self.loads)) / 1e3,
         }

@@ -197,9 +197,13 @@ async fn budgets(State(app): State<Arc<App>>) -> Response {
 struct Invalidate {
     /// Only entries with this tag, such as `search.docs`.
     tag: Option<String>,
+    /// Only what this plugin keeps under `key`.
+    plugin: Option<String>,
+    key: Option<String>,
 }
 
-/// Takes entries out of a cache: those with a tag, or all.
+/// Takes entries out of a cache: those with a tag, what a plugin keeps under a key, or
+/// all.
 async fn invalidate(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
@@ -212,15 +216,34 @@ async fn invalidate(
             Failure::new(ErrorCode::InvalidMessage, message)
         })?,
     };
-    let cache = app.snapshot().backends.caches().get(&name).ok_or_else(|| {
+    let snapshot = app.snapshot();
+    let cache = snapshot.backends.caches().get(&name).ok_or_else(|| {
         let message = "there is no [cache] of this name; GET /caches lists them";
         Failure::new(ErrorCode::NotFound, message)
     })?;
-    match &asked.tag {
-        Some(tag) => cache.invalidate_tag(tag).await,
-        None => cache.clear().await,
+    match (&asked.tag, &asked.plugin, &asked.key) {
+        (None, None, None) => cache.clear().await,
+        (Some(tag), None, None) => cache.invalidate_tag(tag).await,
+        (None, Some(plugin), Some(key)) => {
+            let kept = snapshot.backends.caches().of(plugin, &name);
+            let deleted = match kept {
+                Some(kept) => kept.delete(key).await,
+                None => Ok(()),
+            };
+            deleted.map_err(|error| Failure::new(ErrorCode::InvalidMessage, error.to_string()))?;
+        }
+        _ => {
+            let message = "name a tag, or a plugin and its key, or neither: \
+                           {\"plugin\": \"greet\", \"key\": \"workflow:7\"}";
+            return Err(Failure::new(ErrorCode::InvalidMessage, message));
+        }
     }
-    tracing::info!(cache = name, tag = asked.tag, "cache invalidated by an operator");
+    tracing::info!(
+        cache = name,
+        tag = asked.tag,
+        plugin = asked.plugin,
+        "cache invalidated by an operator"
+    );
     Ok(respond::json(StatusCode::OK, cache.state()))
 }
 

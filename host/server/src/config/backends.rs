@@ -8,6 +8,7 @@
 //! `store_unavailable`, and `segue check` counts it as a fault.
 
 mod budgets;
+mod caches;
 mod models;
 mod read;
 mod remote;
@@ -104,8 +105,8 @@ pub struct Search {
 }
 
 /// `[cache.NAME]`: what need not be fetched again. Sections that are to be answered
-/// from it name it: `[search.NAME] cache`. Kept in memory, for each plugin and each
-/// grant apart.
+/// from it name it: `[search.NAME] cache`, `[sql.NAME] cache`; and plugins that are
+/// granted it keep there what they like. For each plugin and each grant apart.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cache {
     /// How long an entry is fresh, up to a tenth less at random. Default 60 s, 1 ms
@@ -124,6 +125,29 @@ pub struct Cache {
     pub max_value: usize,
     /// Whether all plugins share what is kept. Default false: each has its own.
     pub public: bool,
+    /// Where entries are: `tier = "memory"`, which is the default, or `"redis"`.
+    #[serde(flatten)]
+    pub tier: CacheTier,
+}
+
+/// `[cache.NAME] tier`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "tier", rename_all = "lowercase")]
+pub enum CacheTier {
+    /// This host's memory. The keys of the other tier may stand there and are not
+    /// looked at.
+    Memory,
+    /// A Redis that hosts share. While it does not answer, memory stands in for it:
+    /// `max_entries` and `max_bytes` are about that alone.
+    Redis {
+        /// `redis://HOST:PORT/DATABASE`, or `rediss:` with TLS. No default; no
+        /// password in it.
+        url: String,
+        /// Who the host is there. Default: nobody in particular.
+        username: Option<String>,
+        /// As `env:NAME` or `file:PATH`. Default none.
+        password: Option<Secret>,
+    },
 }
 
 /// `[llm.NAME]`: a language model that plugins may ask.
@@ -369,6 +393,19 @@ impl From<&Cache> for cache::settings::Cache {
             max_bytes: it.max_bytes,
             max_value: it.max_value,
             public: it.public,
+            redis: match &it.tier {
+                CacheTier::Memory => None,
+                CacheTier::Redis {
+                    url,
+                    username,
+                    password,
+                } => Some(cache::settings::Redis {
+                    url: url.clone(),
+                    username: username.clone(),
+                    password: (password.as_ref())
+                        .map(|password| cache::settings::Password::new(password.expose())),
+                }),
+            },
         }
     }
 }

@@ -174,9 +174,10 @@ fn assess(app: &App) -> Ready {
         plugins: plugins.values().all(settled),
         indexes: backends.values().all(|standing| *standing != Backend::Reading),
         required: required.iter().all(|dependency| {
-            // How a model stands is known from its last answer alone. A host that gets
-            // no work for it would get none for ever; the breaker lets one try.
-            let answers = dependency.kind == "llm"
+            // How a model or a shared cache stands is known from its last answer alone.
+            // A host that gets no work for it would get none for ever; the breaker lets
+            // one try.
+            let answers = matches!(dependency.kind, "llm" | "cache")
                 || backends
                     .get(&dependency.to_string())
                     .is_none_or(|standing| *standing == Backend::Ready);

@@ -1,8 +1,9 @@
 //! One test for each row of the table.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use segue_resilience::Guards;
 use tokio::runtime::Handle;
 use tokio::time::advance;
 
@@ -30,7 +31,12 @@ fn bench(change: impl FnOnce(&mut settings::Cache)) -> Bench {
     let mut settings = settings::Cache::default();
     change(&mut settings);
     Bench {
-        cached: Cached::new(Cache::new("answers", settings, Handle::current())),
+        cached: Cached::new(Cache::new(
+            "answers",
+            settings,
+            &Guards::permissive(),
+            Handle::current(),
+        )),
         fetches: Arc::default(),
     }
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use segue_resilience::Guards;
 use tokio::runtime::Handle;
 use tokio::time::advance;
 
@@ -10,7 +11,7 @@ fn caches(change: impl FnOnce(&mut settings::Cache)) -> Arc<Caches> {
     let mut settings = settings::Cache::default();
     change(&mut settings);
     let both = ["answers", "others"].map(|name| (name.to_owned(), settings.clone()));
-    Caches::new(BTreeMap::from(both), Handle::current())
+    Caches::new(BTreeMap::from(both), Guards::permissive(), Handle::current())
 }
 
 fn kept(change: impl FnOnce(&mut settings::Cache)) -> Kept {
@@ -33,7 +34,7 @@ async fn get(kept: &Kept, key: &str) -> Option<String> {
 
 async fn turn(kept: &Kept) -> Turn {
     match kept.obtain("k").await.unwrap() {
-        Obtained::Turn(turn) => turn,
+        Obtained::Turn(turn) => *turn,
         Obtained::Value(value) => panic!("{value:?}"),
     }
 }

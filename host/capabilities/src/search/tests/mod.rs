@@ -24,7 +24,7 @@ use crate::cache::Caches;
 
 /// Where nothing is kept.
 fn no_caches() -> Arc<Caches> {
-    Caches::new(BTreeMap::new(), Handle::current())
+    Caches::new(BTreeMap::new(), Guards::permissive(), Handle::current())
 }
 
 /// Longer than anything takes on a busy machine.

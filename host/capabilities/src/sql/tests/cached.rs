@@ -13,7 +13,7 @@ struct Bench {
 fn bench(change: impl FnOnce(&mut Database)) -> Bench {
     let shop = Shop::new();
     let named = |name: &str| (name.to_owned(), settings::Cache::default());
-    let caches = Caches::new([named("answers")].into(), Handle::current());
+    let caches = Caches::new([named("answers")].into(), Guards::permissive(), Handle::current());
     let mut settings = Database {
         cache: Some(String::from("answers")),
         ..shop.settings()

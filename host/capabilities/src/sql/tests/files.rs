@@ -162,7 +162,12 @@ async fn state_tells_what_is_so() {
         (String::from("gone"), Database::at(gone.clone())),
         (String::from("shop"), shop.settings()),
     ];
-    let databases = Databases::new(settings.clone().into(), &no_caches(), Guards::permissive(), Handle::current());
+    let databases = Databases::new(
+        settings.clone().into(),
+        &no_caches(),
+        Guards::permissive(),
+        Handle::current(),
+    );
     let state = loop {
         let state = databases.state();
         if state[1].ready && state[0].detail.contains("gone.db") {
@@ -181,7 +186,10 @@ async fn state_tells_what_is_so() {
 async fn an_update_carries_over_what_is_as_before() {
     let shop = Shop::new();
     let named = |name: &str| (name.to_owned(), shop.settings());
-    let databases = Databases::new([named("a"), named("b")].into(), &no_caches(), Guards::permissive(),
+    let databases = Databases::new(
+        [named("a"), named("b")].into(),
+        &no_caches(),
+        Guards::permissive(),
         Handle::current(),
     );
     let changed = Database {

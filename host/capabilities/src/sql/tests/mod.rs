@@ -58,7 +58,7 @@ impl Shop {
 
 /// Where nothing is kept.
 fn no_caches() -> Arc<Caches> {
-    Caches::new(BTreeMap::new(), Handle::current())
+    Caches::new(BTreeMap::new(), Guards::permissive(), Handle::current())
 }
 
 /// A connection of somebody else, who writes.

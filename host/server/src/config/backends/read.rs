@@ -9,6 +9,7 @@ use std::time::Duration;
 use segue_capabilities::{keyvalue, search, sql};
 
 use super::budgets::{self, budget};
+use super::caches::cache;
 use super::models::model;
 use super::remote::egress;
 use super::{Backends, Cache, DatabaseUrl, KeyValue, Search, Sql};
@@ -51,10 +52,20 @@ pub(in crate::config) fn backends(root: &Table<'_, '_>, state: &Path) -> (Backen
     };
     let caches = &backends.cache;
     for (name, index) in &backends.search {
-        is_there(root, &format!("search.{name}.cache"), index.cache.as_deref(), caches);
+        is_there(
+            root,
+            &format!("search.{name}.cache"),
+            index.cache.as_deref(),
+            caches,
+        );
     }
     for (name, database) in &backends.sql {
-        is_there(root, &format!("sql.{name}.cache"), database.cache.as_deref(), caches);
+        is_there(
+            root,
+            &format!("sql.{name}.cache"),
+            database.cache.as_deref(),
+            caches,
+        );
     }
     let models = names.get("llm").map(Vec::as_slice).unwrap_or_default();
     budgets::check(root, &backends.budget, &backends.llm, models);
@@ -74,20 +85,6 @@ fn is_there(root: &Table<'_, '_>, path: &str, cache: Option<&str>, caches: &BTre
     let place = root.reader.place_of(path).unwrap_or(root.place.clone());
     root.reader
         .fault(place, path, Complaint::new("unknown_name", message, mend));
-}
-
-fn cache(t: &Table<'_, '_>) -> Option<Cache> {
-    use segue_capabilities::cache::settings;
-    let built_in = settings::Cache::default();
-    let month = seconds(30 * 24 * 3600);
-    Some(Cache {
-        ttl: t.or("ttl", built_in.ttl, duration(ms(1)..=month)),
-        stale_for: t.or("stale_for", built_in.stale_for, duration(ms(0)..=month)),
-        max_entries: t.or("max_entries", built_in.max_entries, count(1..=10_000_000)),
-        max_bytes: t.or("max_bytes", built_in.max_bytes, size(64 * KIB..=1024 * GIB)),
-        max_value: t.or("max_value", built_in.max_value, value::room(1..=GIB)),
-        public: t.or("public", built_in.public, flag),
-    })
 }
 
 /// The tables under `[key]`, whose names the operator makes up. What is faulty

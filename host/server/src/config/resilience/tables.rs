@@ -7,7 +7,7 @@ use super::knob::Setting::{self, Count, Off, On, Share, Time};
 use super::{InForce, Origin, Settings};
 
 /// What can stand behind `[resilience.KIND]`.
-pub const KINDS: [&str; 6] = ["handler", "http", "keyvalue", "llm", "search", "sql"];
+pub const KINDS: [&str; 7] = ["cache", "handler", "http", "keyvalue", "llm", "search", "sql"];
 
 type Row = (Knob, Setting);
 
@@ -51,6 +51,14 @@ const UPSTREAM: [Row; 3] = [
     (RetryBackoffMax, seconds(10)),
 ];
 
+/// A cache that is asked over the network has to be faster than what it saves, and
+/// what it cannot do is done without it.
+const CACHE: [Row; 3] = [
+    (Timeout, ms(500)),
+    (ResetTimeout, seconds(2)),
+    (ResetTimeoutMax, seconds(30)),
+];
+
 /// A handler's calls share nothing: see `guarded.rs` of the server.
 const HANDLER: [Row; 1] = [(Breaker, Off)];
 
@@ -60,6 +68,7 @@ fn is_upstream(kind: &str) -> bool {
 
 pub(super) fn built_in(kind: &str) -> Settings {
     let own: &[Row] = match kind {
+        "cache" => &CACHE,
         "handler" => &HANDLER,
         kind if is_upstream(kind) => &UPSTREAM,
         _ => &[],

@@ -1,8 +1,11 @@
 //! `[sql.NAME]`, `[search.NAME]`, `[llm.NAME]`, `[http]`, `[keyvalue]` and what
 //! `[plugins.max_grants]` may name of them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::super::load::{Absent, load_with};
 use super::super::{DatabaseUrl, Llm, LoadFailure, Place, parse};
@@ -30,7 +33,7 @@ const CASES: &[Case] = &[
         "[sql.shop]\nurl = \"sqlite:s\"\nmax_answer = 5",
         "unknown_key",
         3,
-        "[sql.shop] knows connections, max_bytes, max_rows, queue, slow_query, timeout, url",
+        "[sql.shop] knows cache, connections, max_bytes, max_rows, queue, slow_query, timeout, url",
     ),
     Case(
         "[sql.shop]\nurl = \"postgres://me:hunter2@db/shop\"",
@@ -434,6 +437,46 @@ path = \"none/kv.db\"
     assert!(load(Absent::IsFault).unwrap().absences().is_empty());
 }
 
+/// O19: cache tiers.
+#[test]
+fn a_cache_in_redis_has_an_address_and_its_password_is_nowhere_to_be_seen() {
+    let text = |more: &str| format!("[cache.answers]\ntier = \"redis\"\n{more}\n");
+    let variables = BTreeMap::from([("P".to_owned(), "hunter2".to_owned())]);
+    let whole = text("url = \"rediss://cache.example:6380/1\"\nusername = \"segue\"\npassword = \"env:P\"");
+    let config = parse(&whole, Path::new("/srv/segue"), &variables).unwrap();
+    let shown = config.redacted_json()["cache"]["answers"].clone();
+    assert_eq!(
+        (&shown["tier"], &shown["password"]),
+        (&json!("redis"), &json!("env:P"))
+    );
+    assert!(!format!("{config:?}{shown}").contains("hunter2"));
+    let settings = config.backends.settings();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    assert!(settings.cache["answers"].redis.is_some());
+    for (more, code) in [
+        ("", "missing_key"),
+        ("url = \"redis://:hunter2@localhost/0\"", "plain_secret"),
+        ("url = \"http://localhost\"", "bad_url"),
+        ("url = \"redis://localhost/x\"", "bad_url"),
+        (
+            "url = \"redis://localhost\"\npassword = \"hunter2\"",
+            "plain_secret",
+        ),
+        ("url = \"redis://localhost\"\nusername = \"\"", "empty"),
+    ] {
+        let faults = bad(&text(more));
+        assert_eq!(faults.list()[0].code, code, "{more}: {faults}");
+        assert!(!faults.to_string().contains("hunter2"), "{faults}");
+    }
+    // What a variable can switch off is not looked at.
+    let memory = "[cache.answers]\ntier = \"memory\"\nurl = \"redis://localhost\"\n";
+    assert!(good(memory).backends.settings().cache["answers"].redis.is_none());
+    let health = format!(
+        "{whole}\n[health]\nrequired = [\"cache.answers\"]\n[resilience.cache.answers]\ntimeout = \"50ms\"\n"
+    );
+    parse(&health, Path::new("/srv/segue"), &variables).unwrap();
+}
+
 #[test]
 fn a_section_names_a_cache_that_there_is() {
     let text = |cache: &str| {
@@ -444,6 +487,15 @@ fn a_section_names_a_cache_that_there_is() {
     assert_eq!(
         config.backends.cache["answers"].ttl,
         std::time::Duration::from_secs(300)
+    );
+    let database = "[cache.answers]\n[sql.shop]\nurl = \"sqlite:shop.db\"\ncache = \"answers\"\n";
+    assert_eq!(
+        good(database).backends.sql["shop"].cache.as_deref(),
+        Some("answers")
+    );
+    assert_eq!(
+        bad(&database.replace("[cache.answers]\n", "")).list()[0].code,
+        "unknown_name"
     );
     let faults = bad(&text("answer"));
     let [fault] = faults.list() else {

@@ -31,7 +31,13 @@ fn without_a_word_everything_has_a_breaker_and_upstreams_have_retries() {
         }
         let breaker = policy.breaker.unwrap();
         assert_eq!(breaker.failure_threshold, 5, "{kind}");
-        assert_eq!(breaker.reset_timeout, Duration::from_secs(30), "{kind}");
+        // A cache is asked for its speed: it is left alone sooner and not as long.
+        let (reset, timeout) = match kind {
+            "cache" => (2, Some(Duration::from_millis(500))),
+            _ => (30, None),
+        };
+        assert_eq!(breaker.reset_timeout, Duration::from_secs(reset), "{kind}");
+        assert_eq!(policy.timeout, timeout, "{kind}");
         assert_eq!(policy.bulkhead, None, "{kind}");
         let retries = if kind == "http" { 3 } else { 0 };
         assert_eq!(policy.retry.retries, retries, "{kind}");
