@@ -66,7 +66,12 @@ fn by_cargo(dir: &Path) -> anyhow::Result<PathBuf> {
         made = component_of(&line?, &manifest).or(made);
     }
     if !cargo.wait()?.success() {
-        bail!("cargo could not build {}; it says why, above", dir.display());
+        // The folder one is in has no name worth telling.
+        let whose = match dir == Path::new(".") {
+            true => String::from("this crate"),
+            false => format!("the crate in {}", dir.display()),
+        };
+        bail!("cargo could not build {whose}; it says why, above");
     }
     made.context(
         "cargo built no component of this crate; it wants `crate-type = [\"cdylib\"]` under [lib] in Cargo.toml",
