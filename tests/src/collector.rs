@@ -215,3 +215,24 @@ pub fn failed(span: &Span) -> bool {
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// The first span of this name.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn named<'s>(spans: &'s [Span], name: &str) -> &'s Span {
+    let found = spans.iter().find(|span| span.name == name);
+    found.unwrap_or_else(|| panic!("no span {name} among {:?}", names(spans)))
+}
+
+/// What they are called.
+#[must_use]
+pub fn names(spans: &[Span]) -> Vec<&str> {
+    spans.iter().map(|span| span.name.as_str()).collect()
+}
+
+/// Whether one of this name has come.
+pub fn has(name: &'static str) -> impl Fn(&[Span]) -> bool {
+    move |spans| spans.iter().any(|span| span.name == name)
+}

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use segue_tests::collector::{Collector, Manner, failed, hex, said};
+use segue_tests::collector::{Collector, Manner, failed, has, hex, named, names, said};
 use segue_tests::{Act, Bed, Chat, Connect, Http, Process, Site, Upstream, eventually, within};
 use serde_json::{Value, json};
 
@@ -66,19 +66,6 @@ async fn bed(upstream: &Upstream, endpoint: &str, telemetry: &str) -> Bed {
         .await
 }
 
-fn named<'s>(spans: &'s [Span], name: &str) -> &'s Span {
-    let found = spans.iter().find(|span| span.name == name);
-    found.unwrap_or_else(|| panic!("no span {name} among {:?}", names(spans)))
-}
-
-fn names(spans: &[Span]) -> Vec<&str> {
-    spans.iter().map(|span| span.name.as_str()).collect()
-}
-
-fn has(name: &'static str) -> impl Fn(&[Span]) -> bool {
-    move |spans| spans.iter().any(|span| span.name == name)
-}
-
 /// Each span is the parent of the next.
 fn assert_line(spans: &[Span], line: &[&str]) {
     for pair in line.windows(2) {
@@ -106,6 +93,7 @@ async fn a_message_is_one_tree_from_the_socket_to_the_upstream() {
     });
     chat.send(message).await;
     assert_eq!(chat.reply("a-secret-id").await.text, "One, two");
+    chat.close().await;
     bed.host.stop().await;
 
     let all = collector.spans("the message's span", has("process chat")).await;
@@ -164,6 +152,7 @@ async fn what_fails_is_marked_with_its_code_all_the_way_up() {
         chat.ask("m1", "chat", "Hello").await.error_code(),
         "upstream_rejected"
     );
+    chat.close().await;
     bed.host.stop().await;
     let spans = collector.spans("the message's span", has("process chat")).await;
     for name in ["process chat", "call chat", "chat main"] {
@@ -242,6 +231,7 @@ async fn a_trace_that_its_client_does_not_keep_is_not_exported() {
     chat.ask("m2", "do", "traceparent").await;
     chat.send(ask("m3", "01")).await;
     assert!(chat.reply("m3").await.text.ends_with("-01"));
+    chat.close().await;
     bed.host.stop().await;
     let spans = collector.spans("the one trace", has("process do")).await;
     let messages = spans.iter().filter(|span| span.name == "process do").count();
@@ -259,19 +249,25 @@ async fn a_collector_that_is_down_refuses_or_hangs_holds_nothing_up() {
         ("refuses", refuses.endpoint()),
         ("hangs", hangs.endpoint()),
     ] {
-        let bed = bed(&upstream, &endpoint, "queue = 16\notlp_timeout = \"500ms\"").await;
+        // Who waited for it would wait for long.
+        let bed = bed(&upstream, &endpoint, "queue = 16\notlp_timeout = \"1m\"").await;
         let mut chat = bed.chat().await;
-        // Each is several spans, so the queue is full again and again.
-        for number in 0..40 {
+        let since = Instant::now();
+        let http = bed.http();
+        // Each is several spans: once a batch is on its way the queue is soon full.
+        for number in 0.. {
             let id = format!("m{number}");
             let reply = within(what, chat.ask(&id, "do", "traceparent")).await;
             assert_eq!(reply.last["type"], "done", "{what}: {reply:?}");
+            assert!(
+                since.elapsed() < Duration::from_secs(30),
+                "{what}: message {number}"
+            );
+            if http.metric("segue_spans_dropped_total").await > 0.0 {
+                break;
+            }
         }
-        let http = bed.http();
-        eventually("dropped spans to be counted", || async {
-            (http.metric("segue_spans_dropped_total").await > 0.0).then_some(())
-        })
-        .await;
+        chat.close().await;
         assert_eq!(http.metric("segue_spans_exported_total").await, 0.0, "{what}");
         let since = Instant::now();
         within("the host to stop", bed.host.stop()).await;
@@ -428,6 +424,7 @@ async fn traced(upstream: &Upstream, telemetry: &str, mtype: &str, content: &str
     .await;
     let reply = chat.reply("m1").await;
     assert_eq!(reply.last["type"], "done", "{reply:?}");
+    chat.close().await;
     bed.host.stop().await;
     let root = if mtype == "sql" {
         "process sql"
@@ -532,6 +529,7 @@ async fn a_crash_is_marked_and_a_cancel_is_told() {
     chat.until("chunk").await;
     chat.send(json!({"type": "cancel", "id": "m2"})).await;
     assert_eq!(chat.until("error").await["code"], "cancelled");
+    chat.close().await;
     bed.host.stop().await;
     let both = |spans: &[Span]| spans.iter().filter(|span| span.name == "process do").count() == 2;
     let spans = collector.spans("both messages", both).await;
@@ -570,6 +568,7 @@ async fn a_message_that_a_swap_meets_tells_of_the_version_it_began_on() {
     let first = chat.until("done").await["version"].as_str().unwrap().to_owned();
     let second = chat.ask("m2", "chat", "Hello").await.version().to_owned();
     assert!(second == newer && first != second);
+    chat.close().await;
     bed.host.stop().await;
     let both = |spans: &[Span]| spans.iter().filter(|span| span.name == "process chat").count() == 2;
     let mut spans = collector.spans("both messages", both).await;
