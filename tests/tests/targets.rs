@@ -414,3 +414,31 @@ async fn targets_are_asked_by_weight_each_in_its_own_way() {
     let sample = "segue_llm_tokens_total{direction=\"input\",model=\"main\",target=\"east\"}";
     assert_eq!(bed.http().metric(sample).await as usize, 3 * asked.len());
 }
+
+/// A change while the host runs: what is no target any more is forgotten, breaker
+/// and all, and what stays keeps its counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_taken_out_takes_its_breaker_along() {
+    let (east, west) = (Upstream::start().await, Upstream::start().await);
+    east.answer(|_| vec![Act::status(500, "out of order")]);
+    west.answer(|_| vec![Act::say("From the west.")]);
+    let bed = bed(&in_order(&east, &west), "failure_threshold = 1").await;
+    let mut chat = bed.chat().await;
+    assert_eq!(chat.ask("a", "chat", "Hello").await.text, "From the west.");
+    let breakers = async || bed.admin().get_ok("/breakers").await.to_string();
+    assert!(breakers().await.contains("llm.main/east"));
+    let config = std::fs::read_to_string(bed.config_path()).unwrap();
+    let mut config: toml::Table = config.parse().unwrap();
+    let main = config["llm"]["main"].as_table_mut().unwrap();
+    main["targets"].as_table_mut().unwrap().remove("east");
+    std::fs::write(bed.config_path(), config.to_string()).unwrap();
+    assert_eq!(bed.admin().post("/reload", &json!({})).await.0, 200);
+    assert_eq!(chat.ask("b", "chat", "Hello").await.text, "From the west.");
+    assert_eq!(east.requests().len(), 1);
+    let left = breakers().await;
+    assert!(
+        !left.contains("llm.main/east") && left.contains("llm.main/west"),
+        "{left}"
+    );
+    assert_eq!(outcome(&bed, "west", "success").await, 2);
+}

@@ -93,7 +93,7 @@ impl Snapshot {
         let name = &*key.name;
         match key.kind {
             guarded::KIND => self.wanted_plugins().any(|plugin| plugin == name),
-            "llm" => backends.llm.contains_key(name.split('/').next().unwrap_or(name)),
+            "llm" => backends.has_model_server(name),
             "search" => backends.search.contains_key(name),
             "sql" => backends.sql.contains_key(name),
             _ => true,

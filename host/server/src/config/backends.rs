@@ -318,6 +318,21 @@ pub struct KeyValue {
 }
 
 impl Backends {
+    /// Whether there is a server that is called so: `main`, or `main/east` where the
+    /// model has targets.
+    pub fn has_model_server(&self, name: &str) -> bool {
+        let (model, target) = match name.split_once('/') {
+            Some((model, target)) => (model, Some(target)),
+            None => (name, None),
+        };
+        match (self.llm.get(model), target) {
+            (Some(Llm::OpenAi(it)), Some(target)) => it.targets.contains_key(target),
+            (Some(Llm::OpenAi(it)), None) => it.server.is_some(),
+            (Some(Llm::Offline), target) => target.is_none(),
+            (None, _) => false,
+        }
+    }
+
     /// What the capabilities are started with.
     pub fn settings(&self) -> segue_capabilities::Settings {
         fn each<'b, B, S: From<&'b B>>(of: &'b BTreeMap<String, B>) -> BTreeMap<String, S> {

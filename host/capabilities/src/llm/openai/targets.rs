@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use segue_resilience::{Admission, Guard, Guards, Refused};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::super::budget::{Bill, Charged};
@@ -40,7 +40,7 @@ use super::super::settings::{self, Targets};
 use super::answering::Open;
 use super::attempt::Attempt;
 use super::tally::{Tally, TargetCounts};
-use super::{Answering, Client};
+use super::{Answering, Client, Cut};
 use crate::share::{Full, Places};
 
 /// One model.
@@ -300,11 +300,14 @@ impl Member {
         let mut attempt = Attempt::new(admission, tally, patience, deadline, alone, (bill, bytes));
         let until = Instant::now() + patience;
         let until = question.deadline.map_or(until, |deadline| deadline.min(until));
-        match self
-            .client
-            .open(&question.prompt, &question.traceparent, until)
-            .await
-        {
+        let opening = self.client.open(&question.prompt, &question.traceparent, until);
+        // The server's own patience is until its first event, whatever that is; this
+        // one until its first text.
+        let opened = match most {
+            Some(most) => timeout(most, opening).await,
+            None => Ok(opening.await),
+        };
+        match opened.unwrap_or_else(|_| Err(self.client.failed(&Cut::Silent))) {
             Ok(reading) => {
                 attempt.begun();
                 Ok(Open {

@@ -63,6 +63,15 @@ fn a_target_says_what_differs_and_a_key_stays_with_its_server() {
     assert_eq!((targets.targets.len(), targets.max_in_flight), (3, 9));
     assert_eq!(targets.targets["small"].server.headers.len(), 2);
 
+    for (name, is_there) in [
+        ("main", false),
+        ("main/east", true),
+        ("main/west", false),
+        ("other", false),
+    ] {
+        assert_eq!(config.backends.has_model_server(name), is_there, "{name}");
+    }
+
     let shown = config.redacted_json();
     let shown_targets = &shown["llm"]["main"]["targets"];
     assert_eq!(shown_targets["east"]["api_key"], "env:LLM_KEY");
@@ -101,6 +110,7 @@ fn targets_change_without_a_restart() {
     let one = good(model);
     let several = good(&format!("{model}[llm.main.targets.east]\n"));
     assert_eq!(one.needs_restart(&several), [""; 0]);
+    assert!(one.backends.has_model_server("main") && !one.backends.has_model_server("main/east"));
 }
 
 #[test]

@@ -29,6 +29,8 @@ const FORBIDDEN: &str = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n";
 const WRONG: &str = "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n";
 /// Nothing is answered, and the connection stays.
 const HANG: &str = "";
+/// Thoughts, and no word of an answer.
+const THINKS: &str = "thinks";
 /// A first piece, and then nothing.
 const STALL: &str = "stall";
 
@@ -69,6 +71,10 @@ impl Fake {
                     if !read.starts_with(b"GET /v1/models ") {
                         asked.send_modify(|count| *count += 1);
                     }
+                    if answer == THINKS {
+                        think(&mut stream).await;
+                        return;
+                    }
                     let text = if answer == STALL { HALF } else { answer };
                     let _ = stream.write_all(text.as_bytes()).await;
                     if answer == HANG || answer == STALL {
@@ -103,6 +109,19 @@ impl Fake {
             weight,
             server: OpenAi::at(OpenAi::parse_base_url(&self.url).unwrap(), "m"),
         }
+    }
+}
+
+/// Until the client has had enough.
+async fn think(stream: &mut tokio::net::TcpStream) {
+    let mut said = String::from("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+    loop {
+        said.push_str("data: {\"choices\":[{\"delta\":{\"reasoning\":\"Hm.\"}}]}\n\n");
+        if stream.write_all(said.as_bytes()).await.is_err() {
+            return;
+        }
+        said.clear();
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -525,4 +544,16 @@ async fn what_is_left_by_its_client_is_charged_too() {
         tokio::task::yield_now().await;
     }
     assert_eq!(spent(), 5);
+}
+
+#[tokio::test]
+async fn a_server_that_only_thinks_has_the_policys_time_until_its_first_text() {
+    let (first, second) = (Fake::start(THINKS).await, Fake::start(GOOD).await);
+    let policy = Policy {
+        timeout: Some(Duration::from_millis(200)),
+        ..policy(0)
+    };
+    let bed = bed(policy, [("a", first.target(1, 1)), ("b", second.target(2, 1))]);
+    assert_eq!(bed.read().await, said("hello"));
+    assert_eq!(bed.stats("main/a"), (0, 1, 0));
 }
