@@ -116,6 +116,7 @@ fn site(model: &Model) -> Site {
 
         [resilience]
         reset_timeout = "1s"
+        reset_timeout_max = "1s"
 
         [plugins.max_grants]
         llm = ["main"]
