@@ -197,9 +197,11 @@ fn read(reader: &Reader<'_>, items: &DeTable<'_>) -> Config {
         places: BTreeMap::new(),
     };
     root.finish();
-    Config {
+    let mut config = Config {
         absences: reader.absences.borrow().clone(),
         places: reader.places.borrow().clone(),
         ..config
-    }
+    };
+    config.settle_timeouts();
+    config
 }

@@ -16,6 +16,7 @@
 //! | `reader.rs`, `value.rs` | tables and values with their places |
 //! | `overrides.rs`, `strays.rs` | variables; keys and variables that set nothing |
 //! | `load.rs`, `follow.rs` | reading it once, and again when it changes |
+//! | `patience.rs` | timeouts that two sections speak of |
 //! | `faults.rs`, `secret.rs`, `redact.rs` | what is told, and what is not |
 
 mod backends;
@@ -27,6 +28,7 @@ mod load;
 mod metrics;
 mod model;
 mod overrides;
+mod patience;
 mod reader;
 mod redact;
 mod resilience;

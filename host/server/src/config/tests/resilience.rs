@@ -93,6 +93,47 @@ concurrency = \"off\"
     );
 }
 
+// X2, X3, X30
+#[test]
+fn a_default_makes_room_and_of_two_that_were_chosen_the_narrower_holds() {
+    use super::good;
+    let sections = |more: &str| {
+        let model = "base_url = \"https://llm.example/v1\"\nmodel = \"m\"";
+        let config = good(&format!(
+            "{more}\n[sql.shop]\nurl = \"sqlite:shop.db\"\n[sql.own]\nurl = \"sqlite:own.db\"\ntimeout = \"40s\"\n\
+             [llm.main]\nprovider = \"openai\"\n{model}\n[llm.two]\nprovider = \"openai\"\n\
+             [llm.two.targets.a]\n{model}\n[llm.two.targets.b]\nfirst_token_timeout = \"1s\"\n{model}\n"
+        ));
+        let model = |name: &str| match &config.backends.llm[name] {
+            crate::config::Llm::OpenAi(model) => model.clone(),
+            other => panic!("{other:?}"),
+        };
+        let targets = model("two").targets;
+        [
+            config.backends.http.timeout,
+            config.backends.sql["shop"].timeout,
+            config.backends.sql["own"].timeout,
+            model("main").server.unwrap().first_token_timeout,
+            targets["a"].server.first_token_timeout,
+            targets["b"].server.first_token_timeout,
+        ]
+        .map(|time| time.as_secs())
+    };
+    assert_eq!(sections(""), [30, 5, 40, 30, 30, 1], "X2");
+    assert_eq!(
+        sections("[resilience]\nprofile = \"high-load\""),
+        [60, 5, 40, 30, 30, 1],
+        "X30"
+    );
+    let long = "[resilience]\ntier = \"resource-intensive\"";
+    assert_eq!(sections(long), [60, 60, 40, 60, 60, 1], "X3");
+    assert_eq!(
+        sections("[http]\ntimeout = \"20s\"\n[resilience]\ntimeout = \"2s\""),
+        [20, 2, 40, 2, 2, 1],
+        "the guard's own two seconds hold as well"
+    );
+}
+
 // O18
 #[test]
 fn a_tier_bundles_timeout_concurrency_and_limit() {
