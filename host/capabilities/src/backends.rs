@@ -63,7 +63,12 @@ impl Backends {
         Backends {
             sql: sql::Databases::new(settings.sql, &caches, Arc::clone(&guards), handle.clone()),
             search: search::Indexes::new(settings.search, &caches, Arc::clone(&guards), handle.clone()),
-            llm: llm::Models::new(settings.llm, settings.budget, Arc::clone(&guards), handle.clone()),
+            llm: llm::Models::none(Arc::clone(&guards), handle.clone()).remembering(
+                settings.llm,
+                settings.budget,
+                &settings.remember,
+                &caches,
+            ),
             http: http::Egress::new(settings.http, Arc::clone(&guards), handle.clone()),
             keyvalue: keyvalue::Buckets::new(settings.keyvalue, &guards, handle),
             caches,
@@ -77,7 +82,9 @@ impl Backends {
         Backends {
             sql: self.sql.update(settings.sql, &caches),
             search: self.search.update(settings.search, &caches),
-            llm: self.llm.update(settings.llm, settings.budget),
+            llm: self
+                .llm
+                .remembering(settings.llm, settings.budget, &settings.remember, &caches),
             http: self.http.update(settings.http),
             keyvalue: self.keyvalue.update(settings.keyvalue),
             caches,

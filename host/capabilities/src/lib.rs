@@ -59,6 +59,8 @@ pub struct Settings {
     pub sql: BTreeMap<String, sql::settings::Database>,
     pub search: BTreeMap<String, search::settings::Index>,
     pub llm: BTreeMap<String, llm::settings::Model>,
+    /// Whose answers are kept.
+    pub remember: BTreeMap<String, llm::Remember>,
     pub budget: BTreeMap<String, llm::settings::Budget>,
     pub http: http::settings::Egress,
     pub keyvalue: keyvalue::settings::KeyValue,

@@ -6,6 +6,7 @@
 //! memory.rs  entries in this host's memory
 //! remote.rs  entries in a Redis that hosts share
 //! cached.rs  what an engine fetches, kept: single flight, stale while it is fetched anew
+//! place.rs   what comes piece by piece, kept at its end
 //! turns.rs   whose turn it is to make what others wait for
 //! kept.rs    what a plugin keeps in a cache
 //! guest.rs   the functions that guests call
@@ -21,6 +22,7 @@ mod guest;
 mod kept;
 mod key;
 mod memory;
+mod place;
 mod remote;
 pub mod settings;
 mod stats;
@@ -37,6 +39,7 @@ pub use cached::{Cached, Fetched, Source};
 pub use guest::Caching;
 pub use kept::{Kept, KeptError};
 pub use key::{Owner, TENANT};
+pub use place::Place;
 pub use stats::CacheState;
 pub use store::Cache;
 

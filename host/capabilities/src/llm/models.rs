@@ -18,12 +18,16 @@ use super::fault::{Fault, Kind};
 use super::offline;
 use super::openai::{Group, TargetCounts};
 use super::prompt::Prompt;
+use super::remembered::{self, Answers, Remember};
 use super::settings::{Budget, Model, OpenAi, Target, Targets};
+use crate::cache::{Caches, Place};
 
 /// What a call's completions come from.
 pub struct Models {
     models: BTreeMap<String, Provider>,
-    budgets: Budgets,
+    /// Of the models whose answers are kept.
+    answers: BTreeMap<String, Answers>,
+    budgets: Arc<Budgets>,
     guards: Arc<Guards>,
     handle: Handle,
 }
@@ -68,13 +72,18 @@ impl Models {
         guards: Arc<Guards>,
         handle: Handle,
     ) -> Arc<Models> {
-        let none = Models {
+        Models::none(guards, handle).update(settings, budgets)
+    }
+
+    /// Without a model yet.
+    pub fn none(guards: Arc<Guards>, handle: Handle) -> Models {
+        Models {
             models: BTreeMap::new(),
-            budgets: Budgets::default(),
+            answers: BTreeMap::new(),
+            budgets: Arc::default(),
             guards,
             handle,
-        };
-        none.update(settings, budgets)
+        }
     }
 
     /// The same under other settings.
@@ -83,6 +92,31 @@ impl Models {
         settings: BTreeMap<String, Model>,
         budgets: BTreeMap<String, Budget>,
     ) -> Arc<Models> {
+        Arc::new(self.updated(settings, budgets, BTreeMap::new()))
+    }
+
+    /// The same, and the answers of these models are kept.
+    pub fn remembering(
+        &self,
+        settings: BTreeMap<String, Model>,
+        budgets: BTreeMap<String, Budget>,
+        remember: &BTreeMap<String, Remember>,
+        caches: &Caches,
+    ) -> Arc<Models> {
+        let kept = remember.iter().filter_map(|(name, remember)| {
+            let (model, cache) = (settings.get(name)?, caches.get(&remember.cache)?);
+            Some((name.clone(), Answers::new(cache, model, remember.varied)))
+        });
+        let answers = kept.collect();
+        Arc::new(self.updated(settings, budgets, answers))
+    }
+
+    fn updated(
+        &self,
+        settings: BTreeMap<String, Model>,
+        budgets: BTreeMap<String, Budget>,
+        answers: BTreeMap<String, Answers>,
+    ) -> Models {
         let models = settings.into_iter().map(|(name, model)| {
             let before = match self.models.get(&name) {
                 Some(Provider::OpenAi(group)) => Some(&**group),
@@ -96,12 +130,13 @@ impl Models {
             };
             (name, provider)
         });
-        Arc::new(Models {
+        Models {
             models: models.collect(),
-            budgets: self.budgets.update(budgets),
+            answers,
+            budgets: Arc::new(self.budgets.update(budgets)),
             guards: Arc::clone(&self.guards),
             handle: self.handle.clone(),
-        })
+        }
     }
 
     /// How each of them does.
@@ -142,17 +177,53 @@ impl Models {
     /// Starts a completion.
     pub fn complete(&self, model: &str, prompt: &Prompt, asker: Asker<'_>) -> Result<Completion, Fault> {
         prompt.check()?;
-        match self.provider(model)? {
-            Provider::OpenAi(group) => {
+        let place = self.answers.get(model);
+        let place = place.and_then(|answers| answers.place(asker.plugin, model, prompt));
+        match (self.provider(model)?, place) {
+            (Provider::OpenAi(group), Some(place)) => {
+                Ok(self.remembered(place, Arc::clone(group), model, prompt, asker))
+            }
+            (Provider::OpenAi(group), None) => {
                 let charged = self.budgets.admit(asker.plugin, model)?;
                 let answering = group.ask(prompt, asker, charged)?;
                 Ok(Completion::openai(answering))
             }
-            Provider::Offline => {
+            (Provider::Offline, _) => {
                 asker.meters.add("llm.requests", 1);
-                Ok(Completion::offline(offline::answer(prompt)))
+                Ok(Completion::whole(offline::answer(prompt)))
             }
         }
+    }
+
+    /// The answer that was kept, or else one that is. What would be refused at once is
+    /// refused at the first read.
+    fn remembered(
+        &self,
+        mut place: Place,
+        group: Arc<Group>,
+        model: &str,
+        prompt: &Prompt,
+        asker: Asker<'_>,
+    ) -> Completion {
+        let (plugin, traceparent) = (asker.plugin.to_owned(), asker.traceparent.to_owned());
+        let (meters, deadline) = (asker.meters.clone(), asker.deadline);
+        let (model, prompt, budgets) = (model.to_owned(), prompt.clone(), Arc::clone(&self.budgets));
+        Completion::coming(self.handle.spawn(async move {
+            let kept = place.look().await;
+            if let Some(pieces) = kept.and_then(|kept| remembered::read(&kept)) {
+                meters.add("llm.cached", 1);
+                return Ok(Completion::whole(pieces));
+            }
+            let asker = Asker {
+                plugin: &plugin,
+                traceparent: &traceparent,
+                meters: &meters,
+                deadline,
+            };
+            let charged = budgets.admit(&plugin, &model)?;
+            let answering = group.ask(&prompt, asker, charged)?;
+            Ok(Completion::openai(answering).kept_in(place))
+        }))
     }
 
     #[cfg(test)]
@@ -160,7 +231,8 @@ impl Models {
         let models = BTreeMap::from([(String::from("main"), Provider::OpenAi(group))]);
         Arc::new(Models {
             models,
-            budgets: Budgets::default(),
+            answers: BTreeMap::new(),
+            budgets: Arc::default(),
             guards,
             handle,
         })

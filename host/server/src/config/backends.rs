@@ -169,6 +169,12 @@ pub struct OpenAi {
     /// Completions at a time, of all plugins together. Default 256, 1 to
     /// 100,000. Past it: `overloaded`.
     pub max_in_flight: usize,
+    /// The `[cache.NAME]` that answers are kept in and given again from: those that
+    /// were asked for with temperature 0. Default none.
+    pub cache: Option<String>,
+    /// Whether all answers are, also those that another time would be others. Default
+    /// false.
+    pub cache_varied: bool,
     /// The one server. `None` where there are targets: what stands in `[llm.NAME]`
     /// is then what holds for those that say nothing else.
     #[serde(flatten)]
@@ -343,10 +349,26 @@ impl Backends {
             sql: each(&self.sql),
             search: each(&self.search),
             llm: each(&self.llm),
+            remember: self.remember(),
             budget: each(&self.budget),
             http: (&self.http).into(),
             keyvalue: (&self.keyvalue).into(),
         }
+    }
+}
+
+impl Backends {
+    /// Whose answers are kept, and where.
+    fn remember(&self) -> BTreeMap<String, llm::Remember> {
+        let remember = |(name, model): (&String, &Llm)| match model {
+            Llm::OpenAi(it) => {
+                let cache = it.cache.clone()?;
+                let varied = it.cache_varied;
+                Some((name.clone(), llm::Remember { cache, varied }))
+            }
+            Llm::Offline => None,
+        };
+        self.llm.iter().filter_map(remember).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! for, word by word.
 
 mod failures;
+mod remembered;
 mod server;
 
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ use crate::config::reader::{Shape, Table};
 use crate::config::secret::Secret;
 use crate::config::sections::is_name;
 use crate::config::value::{
-    self, Complaint, GIB, KIB, Value, amount, choice, count32, decimal, duration, fraction, size,
+    self, Complaint, GIB, KIB, Value, amount, choice, count32, decimal, duration, flag, fraction, size,
 };
 
 const MAX_MODEL_BYTES: usize = 256;
@@ -64,7 +64,9 @@ fn hide(t: &Table<'_, '_>) {
 /// The keys that only `provider = "openai"` has.
 fn pass_over(t: &Table<'_, '_>) {
     SERVER_KEYS.iter().for_each(|key| t.ignore(key, Shape::Scalar));
-    t.ignore("max_in_flight", Shape::Scalar);
+    ["max_in_flight", "cache", "cache_varied"]
+        .iter()
+        .for_each(|key| t.ignore(key, Shape::Scalar));
     t.ignore("headers", Shape::Table);
     let targets = t.table("targets");
     for (name, _) in targets.keys() {
@@ -82,10 +84,14 @@ fn openai(t: &Table<'_, '_>) -> Option<OpenAi> {
     let has_targets = t.is_table("targets");
     let own = Said::read(t, !has_targets);
     let max_in_flight = t.or("max_in_flight", Usual::MAX_IN_FLIGHT, amount(1..=100_000));
+    let cache = t.read("cache", value::text);
+    let cache_varied = t.or("cache_varied", false, flag);
     let targets = t.table("targets");
     if !has_targets {
         return Some(OpenAi {
             max_in_flight,
+            cache,
+            cache_varied,
             server: Some(own.server()?),
             targets: BTreeMap::new(),
         });
@@ -108,6 +114,8 @@ fn openai(t: &Table<'_, '_>) -> Option<OpenAi> {
     }
     Some(OpenAi {
         max_in_flight,
+        cache,
+        cache_varied,
         server: None,
         targets: read,
     })

@@ -12,7 +12,7 @@ use super::budgets::{self, budget};
 use super::caches::cache;
 use super::models::model;
 use super::remote::egress;
-use super::{Backends, Cache, DatabaseUrl, KeyValue, Search, Sql};
+use super::{Backends, Cache, DatabaseUrl, KeyValue, Llm, Search, Sql};
 use crate::config::reader::{Shape, Table};
 use crate::config::sections::is_name;
 use crate::config::throttle::or_off;
@@ -66,6 +66,11 @@ pub(in crate::config) fn backends(root: &Table<'_, '_>, state: &Path) -> (Backen
             database.cache.as_deref(),
             caches,
         );
+    }
+    for (name, model) in &backends.llm {
+        if let Llm::OpenAi(model) = model {
+            is_there(root, &format!("llm.{name}.cache"), model.cache.as_deref(), caches);
+        }
     }
     let models = names.get("llm").map(Vec::as_slice).unwrap_or_default();
     budgets::check(root, &backends.budget, &backends.llm, models);

@@ -497,6 +497,12 @@ fn a_section_names_a_cache_that_there_is() {
         bad(&database.replace("[cache.answers]\n", "")).list()[0].code,
         "unknown_name"
     );
+    let model = "[cache.answers]\n[llm.main]\nprovider = \"openai\"\nbase_url = \"https://a.example/v1\"\n\
+                 model = \"a\"\ncache = \"answers\"\ncache_varied = true\n";
+    let remember = good(model).backends.settings().remember.remove("main").unwrap();
+    assert_eq!((remember.cache.as_str(), remember.varied), ("answers", true));
+    let faults = bad(&model.replace("[cache.answers]\n", ""));
+    assert_eq!(faults.list()[0].code, "unknown_name", "{faults}");
     let faults = bad(&text("answer"));
     let [fault] = faults.list() else {
         panic!("{faults}")
