@@ -3,6 +3,7 @@
 
 mod backends;
 mod budgets;
+mod documents;
 mod faults;
 mod metrics;
 mod models;
