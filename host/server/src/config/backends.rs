@@ -105,7 +105,7 @@ pub struct Search {
 }
 
 /// `[cache.NAME]`: what need not be fetched again. Sections that are to be answered
-/// from it name it: `[search.NAME] cache`, `[sql.NAME] cache`; and plugins that are
+/// from it name it by their key `cache` (search, sql, llm); and plugins that are
 /// granted it keep there what they like. For each plugin and each grant apart.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cache {
