@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::document::{Heading, Passage};
 
@@ -74,8 +74,10 @@ struct Inner {
 }
 
 /// Revisions, over all shelves of the process: a shelf that takes the place of
-/// another never has one that the other had.
-static REVISIONS: AtomicU64 = AtomicU64::new(0);
+/// another never has one that the other had. They begin anywhere: a cache may outlive
+/// the process or be shared with others, whose documents are not these.
+static REVISIONS: LazyLock<AtomicU64> =
+    LazyLock::new(|| AtomicU64::new(getrandom::u64().unwrap_or_default()));
 
 fn revision() -> u64 {
     REVISIONS.fetch_add(1, Ordering::Relaxed)

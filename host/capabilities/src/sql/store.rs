@@ -109,13 +109,16 @@ impl Store {
             let scope = format!("sql.{}", store.name);
             let owner = Owner::new(&asker.plugin, &scope);
             let asked = digest(&sql, &params);
+            // Another file, or another bound, has other answers.
+            let of = &store.settings;
+            let of = format!("{} {} {}", of.max_rows, of.max_bytes, of.path.display());
             let time = until.saturating_duration_since(Instant::now());
             let fetch = move || {
                 let until = Instant::now() + store.settings.timeout;
                 let rows = store.query(Asker { until, ..asker }, sql, params);
                 kept::collect(rows)
             };
-            let parts = ["query", asked.as_str()];
+            let parts = ["query", asked.as_str(), of.as_str()];
             let asking = cached.get(&owner, &parts, vec![scope.clone()], fetch);
             let (answer, _) = timeout_at(until.into(), asking)
                 .await
