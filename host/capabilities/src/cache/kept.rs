@@ -118,34 +118,42 @@ impl Kept {
             count(&counts.hits);
             return Ok(Obtained::Value(value));
         }
-        match self.cache.turns.take(&key).await {
-            Taken::Theirs(made) => {
-                count(&counts.joined);
-                made.map(Obtained::Value).map_err(KeptError::NotMade)
-            }
-            Taken::Old(value) => {
-                count(&counts.stale);
-                Ok(Obtained::Value(value))
-            }
-            Taken::Mine(turn) => {
-                // Another may have filled it between the glance and the turn.
-                let (found, mark) = self.cache.look(&key).await;
-                if let Look::Fresh(value) = found {
-                    count(&counts.hits);
-                    turn.done(Ok(value.clone()));
-                    return Ok(Obtained::Value(value));
+        let mut old_will_do = true;
+        loop {
+            let turn = match self.cache.turns.take(&key, old_will_do).await {
+                Taken::Mine(turn) => turn,
+                Taken::Theirs(made) => {
+                    count(&counts.joined);
+                    return made.map(Obtained::Value).map_err(KeptError::NotMade);
                 }
-                if let Look::Stale(value) = found {
-                    turn.tell_old(&value);
+                Taken::Old => {
+                    // Looked for anew each time: it may have been taken out, or be too
+                    // old by now.
+                    if let Look::Fresh(value) | Look::Stale(value) = self.cache.look(&key).await.0 {
+                        count(&counts.stale);
+                        return Ok(Obtained::Value(value));
+                    }
+                    old_will_do = false;
+                    continue;
                 }
-                count(&counts.misses);
-                Ok(Obtained::Turn(Box::new(Turn {
-                    kept: self.clone(),
-                    turn,
-                    mark,
-                    since: Instant::now(),
-                })))
+            };
+            // Another may have filled it between the glance and the turn.
+            let (found, mark) = self.cache.look(&key).await;
+            if let Look::Fresh(value) = found {
+                count(&counts.hits);
+                turn.done(Ok(value.clone()));
+                return Ok(Obtained::Value(value));
             }
+            if let Look::Stale(_) = found {
+                turn.tell_old();
+            }
+            count(&counts.misses);
+            return Ok(Obtained::Turn(Box::new(Turn {
+                kept: self.clone(),
+                turn,
+                mark,
+                since: Instant::now(),
+            })));
         }
     }
 

@@ -142,6 +142,8 @@ impl Memory {
         let tagged = move |_: &String, entry: &Arc<Entry>| entry.tags.contains(&tag);
         // Fails only without support for closures.
         let _ = self.entries.invalidate_entries_if(tagged);
+        // Until that is done each closure is kept, and asked by each read.
+        self.entries.run_pending_tasks();
     }
 
     pub(super) fn clear(&self) {

@@ -32,8 +32,8 @@ type Made = Result<Bytes, HandlerError>;
 #[derive(Clone, Debug)]
 enum Told {
     Nothing,
-    /// The old value, while the new one is made.
-    Old(Bytes),
+    /// There is an old value, while the new one is made.
+    Old,
     Done(Made),
 }
 
@@ -64,25 +64,31 @@ pub(super) struct Turn {
 #[derive(Debug)]
 pub(super) enum Taken {
     Mine(Turn),
-    /// The old value, while another makes the new one.
-    Old(Bytes),
+    /// There is an old value, and another makes the new one.
+    Old,
     /// What another made of it.
     Theirs(Made),
 }
 
 impl Turns {
-    /// Waits for what another makes of the key, if one does.
-    pub(super) async fn take(self: &Arc<Turns>, key: &str) -> Taken {
+    /// Waits for what another makes of the key, if one does. `old_will_do`: does not
+    /// wait where there is an old value.
+    pub(super) async fn take(self: &Arc<Turns>, key: &str, old_will_do: bool) -> Taken {
         loop {
             let (mut told, number, since) = match self.board(key) {
                 Ok(mine) => return Taken::Mine(mine),
                 Err(theirs) => theirs,
             };
-            let news = told.wait_for(|told| !matches!(told, Told::Nothing));
+            let is_news = |told: &Told| match told {
+                Told::Nothing => false,
+                Told::Old => old_will_do,
+                Told::Done(_) => true,
+            };
+            let news = told.wait_for(|told| is_news(told));
             let news = tokio::time::timeout_at(since + PATIENCE, news).await;
             match news.map(|news| news.map(|told| Told::clone(&told))) {
                 Ok(Ok(Told::Done(made))) => return Taken::Theirs(made),
-                Ok(Ok(Told::Old(value))) => return Taken::Old(value),
+                Ok(Ok(Told::Old)) => return Taken::Old,
                 // Left without a word: somebody else's turn, perhaps mine.
                 Ok(Ok(Told::Nothing) | Err(_)) => {}
                 Err(_) => {
@@ -131,11 +137,11 @@ impl Turns {
 }
 
 impl Turn {
-    /// Gives the old value to those who wait and who come.
-    pub(super) fn tell_old(&self, value: &Bytes) {
+    /// Tells those who wait and who come that there is an old value.
+    pub(super) fn tell_old(&self) {
         let open = self.turns.lock();
         if let Some(making) = open.keys.get(&self.key) {
-            making.told.send_replace(Told::Old(value.clone()));
+            making.told.send_replace(Told::Old);
         }
     }
 

@@ -179,6 +179,30 @@ async fn an_old_value_is_given_to_all_but_the_one_who_makes_the_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_old_value_that_is_taken_out_or_too_old_is_given_to_nobody_while_the_new_one_is_made() {
+    for removed in [true, false] {
+        let kept = kept(|settings| settings.stale_for = Duration::from_secs(60));
+        set(&kept, "k", "old", &[]).await;
+        advance(Duration::from_secs(61)).await;
+        let turn = turn(&kept).await;
+        match removed {
+            true => kept.delete("k").await.unwrap(),
+            false => advance(Duration::from_secs(120)).await,
+        }
+        let other = kept.clone();
+        let waits = tokio::spawn(async move { other.obtain("k").await });
+        tokio::task::yield_now().await;
+        if removed {
+            turn.fill(bytes("new"), None, &[]).await.unwrap();
+            assert!(matches!(waits.await.unwrap(), Ok(Obtained::Value(value)) if value == "new"));
+        } else {
+            // Who made it for so long has lost the turn.
+            assert!(matches!(waits.await.unwrap(), Ok(Obtained::Turn(_))));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_is_told_to_all_and_not_kept() {
     let kept = kept(|_| {});
     let why = HandlerError {

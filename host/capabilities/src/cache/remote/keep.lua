@@ -26,5 +26,8 @@ for i = 10, #ARGV do
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'f', '1', 't', table.concat(tags, ';'), 's', ARGV[6], 'c', ARGV[8], 'v', ARGV[9])
+if ARGV[4] ~= '' then
+    redis.call('HSET', KEYS[1], 'd', ARGV[4])
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return 1

@@ -1,5 +1,6 @@
 -- KEYS: entry, era. ARGV: what tags begin with, a fresh token, the largest value.
--- Answers: 1 fresh, 2 stale, 0 nothing; era; tomb; value; checksum.
+-- Answers: 1 fresh, 2 stale, 0 nothing; era; tomb; value; checksum. An entry that was
+-- made after a removal keeps that tomb: who began before it does not match.
 local function text(value)
     return type(value) == 'string' and value or false
 end
@@ -12,10 +13,8 @@ local entry = redis.pcall('HMGET', KEYS[1], 'f', 't', 's', 'c', 'd')
 if entry.err then
     return {0, era, '', '', ''}
 end
-if entry[5] then
-    return {0, era, entry[5], '', ''}
-end
-local nothing = {0, era, '', '', ''}
+local tomb = entry[5] or ''
+local nothing = {0, era, tomb, '', ''}
 local stale = tonumber(entry[3] or '')
 if entry[1] ~= '1' or not entry[2] or not entry[4] or not stale then
     return nothing
@@ -33,4 +32,4 @@ if left < 0 then
     return nothing
 end
 local value = redis.call('HGET', KEYS[1], 'v') or ''
-return {left > stale and 1 or 2, era, '', value, entry[4]}
+return {left > stale and 1 or 2, era, tomb, value, entry[4]}

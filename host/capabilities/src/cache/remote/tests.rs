@@ -244,6 +244,23 @@ async fn what_another_host_invalidates_while_it_is_made_is_not_kept() {
     assert_eq!(filled, Ok(true), "another key's end is no matter");
 }
 
+#[tokio::test]
+async fn who_began_before_a_removal_does_not_replace_what_was_made_after_it() {
+    use crate::cache::kept::Obtained;
+    let Some(server) = Server::start() else { return };
+    let (one, two) = (server.host(), server.host());
+    let Obtained::Turn(turn) = one.kept.obtain("k").await.unwrap() else {
+        panic!("there is nothing")
+    };
+    two.kept.delete("k").await.unwrap();
+    assert!(two.set("k", "new", &[]).await);
+    let filled = turn.fill(Bytes::from_static(b"old"), None, &[]).await;
+    assert_eq!(filled, Ok(false));
+    assert_eq!(one.get("k").await.as_deref(), Some("new"));
+    assert!(one.set("k", "newer", &[]).await);
+    assert_eq!(two.get("k").await.as_deref(), Some("newer"));
+}
+
 /// An old value is told from a fresh one by Redis's own clock.
 #[tokio::test]
 async fn an_old_value_is_given_out_while_one_makes_the_new_one() {
