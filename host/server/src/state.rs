@@ -93,6 +93,7 @@ impl Snapshot {
         let name = &*key.name;
         match key.kind {
             guarded::KIND => self.wanted_plugins().any(|plugin| plugin == name),
+            "cache" => backends.cache.contains_key(name),
             "llm" => backends.has_model_server(name),
             "search" => backends.search.contains_key(name),
             "sql" => backends.sql.contains_key(name),

@@ -13,6 +13,7 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use segue_runtime::trace::{Span, SpanKind};
 
+use crate::limits::is_quiet;
 use crate::state::App;
 use crate::telemetry::TraceContext;
 use crate::telemetry::metrics::{OTHER, method_label};
@@ -63,8 +64,7 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
 /// a socket that names no trace: there each message is a trace of its own.
 fn begin(app: &App, request: &mut Request, continued: bool) -> Option<Span> {
     let path = request.uri().path();
-    let polled = path == "/metrics" || path.starts_with("/health");
-    if !app.tracer.is_on() || polled {
+    if !app.tracer.is_on() || is_quiet(path) {
         return None;
     }
     let headers = request.headers_mut();

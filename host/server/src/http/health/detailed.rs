@@ -190,7 +190,9 @@ fn readiness(ready: &Ready) -> Check {
 fn breakers(guards: &[GuardState], required: &[Dependency]) -> Breakers {
     let mut status = Status::Pass;
     let mut out = Vec::new();
-    let breakers = guards.iter().map(|guard| {
+    // Origins that plugins ask are told by the admin API: they are addresses.
+    let guards = guards.iter().filter(|guard| guard.dependency.kind != "http");
+    let breakers = guards.map(|guard| {
         let (name, breaker) = (guard.dependency.to_string(), &guard.breaker);
         if breaker.state != Circuit::Closed {
             let is_required = |one: &Dependency| one.to_string() == name;
