@@ -84,12 +84,15 @@ impl Redis {
 
     async fn host(&self) -> Bed {
         let port = self.port;
+        // The same file for all: another one would have other answers.
+        let shop = self.folder.path().join("shop.db");
+        let shop = shop.to_str().unwrap();
         Site::builder()
             .plugin("probe")
             .sidecar("probe", "[grants]\ncache = [\"answers\"]\nsql = [\"shop\"]\n")
             .database(
-                "shop.db",
-                "CREATE TABLE products (name TEXT); INSERT INTO products VALUES ('tea');",
+                shop,
+                "DROP TABLE IF EXISTS products; CREATE TABLE products (name TEXT); INSERT INTO products VALUES ('tea');",
             )
             .config(&format!(
                 r#"
@@ -101,7 +104,7 @@ impl Redis {
                 reset_timeout = "100ms"
 
                 [sql.shop]
-                url = "sqlite:shop.db"
+                url = "sqlite:{shop}"
                 cache = "answers"
 
                 [plugins.max_grants]
