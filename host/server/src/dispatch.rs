@@ -153,7 +153,8 @@ async fn answer(turn: &Turn<'_>, started: Instant) -> End {
     };
     let deadline = route.deadline.map(|d| started + d);
     let ended = ask(turn, route, deadline).await;
-    let ended = fallback::fall_back(turn, route, ended, deadline).await;
+    // In a box of its own, so that a message under way takes no room for it.
+    let ended = Box::pin(fallback::fall_back(turn, route, ended, deadline)).await;
     conclude(ended, started)
 }
 
